@@ -1,0 +1,1 @@
+"""Domain files that ship with the project: what to harvest, with limits."""

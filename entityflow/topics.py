@@ -1,0 +1,161 @@
+"""What exists on the broker: `schemas/topics.yaml` as values, and the one place that creates it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from entityflow import records
+from entityflow.records import Record
+
+RETRY_TOPICS = ("url-retry-short", "url-retry-medium", "url-retry-long")
+DLQ_SUFFIX = "-dlq"
+DLQ_RETENTION_DAYS = 30
+DAY_MS = 86_400_000
+
+
+@dataclass(frozen=True)
+class Group:
+    """A consumer group of a topic. While it is behind, the stages of the services in `guards` take no input."""
+
+    name: str
+    line: str  # main | side
+    guards: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Topic:
+    name: str
+    key: str
+    records: tuple[str, ...]
+    partitions: int
+    small: int
+    cleanup: str  # compact | delete
+    retention_days: int | None
+    max_message_bytes: int
+    writers: tuple[str, ...]
+    groups: tuple[Group, ...]
+    dead_letters: int
+
+    @property
+    def dlq(self) -> str:
+        return self.name + DLQ_SUFFIX
+
+    def count(self, small: bool) -> int:
+        return self.small if small else self.partitions
+
+    def configuration(self, small: bool) -> dict[str, str]:
+        """Topic properties. The embedded broker (`small`) keeps everything: what is finished is deleted by offset."""
+        config = {"cleanup.policy": self.cleanup, "max.message.bytes": str(self.max_message_bytes)}
+        if self.cleanup == "delete":
+            forever = self.retention_days is None or small
+            config["retention.ms"] = "-1" if forever else str((self.retention_days or 0) * DAY_MS)
+        return config
+
+    def retention_ms(self, small: bool) -> int | None:
+        """Milliseconds after which the broker may delete; none = never."""
+        if self.cleanup != "delete" or self.retention_days is None or small:
+            return None
+        return self.retention_days * DAY_MS
+
+
+@cache
+def load_topics() -> Mapping[str, Topic]:
+    """Every topic by name, in the order that data flows; dead-letter topics are derived, not listed."""
+    document = YAML(typ="safe").load(files("schemas").joinpath("topics.yaml").read_text())
+    return {name: _topic(name, entry) for name, entry in document["topics"].items()}
+
+
+def _topic(name: str, entry: dict[str, Any]) -> Topic:
+    return Topic(
+        name=name,
+        key=entry["key"],
+        records=tuple(entry["records"]),
+        partitions=entry["partitions"],
+        small=entry["small"],
+        cleanup=entry["cleanup"],
+        retention_days=entry.get("retention_days"),
+        max_message_bytes=entry["max_message_bytes"],
+        writers=tuple(entry["writers"]),
+        groups=tuple(
+            Group(group, value["line"], tuple(value.get("guards", ()))) for group, value in entry["groups"].items()
+        ),
+        dead_letters=entry["dead_letters"],
+    )
+
+
+def dead_letter_topics() -> Iterator[tuple[str, int]]:
+    """(name, partitions) of each dead-letter topic."""
+    return ((topic.dlq, topic.dead_letters) for topic in load_topics().values() if topic.dead_letters)
+
+
+def key_of(topic: str, record: Record) -> str | None:
+    """The key under which a record lies in a topic; none where only the writer knows it (host key, seal)."""
+    match record:
+        case records.Entity() | records.Query():
+            return record.id
+        case records.Coverage():
+            return record.entity_id
+        case records.Outcome():
+            return record.entity_id or record.candidate_id
+        case records.Image() | records.Match() | records.FilteredPair() | records.Amend():
+            return record.image_id
+        case records.Fingerprint():
+            return None
+        case records.Shard():
+            return record.shard_id
+        case records.Model():
+            return record.version
+        case records.Host():
+            return record.host_key
+        case records.Address():
+            return record.url_id
+        case records.Tombstone():
+            return record.id
+        case _:
+            return None
+
+
+def message_id(record: Record) -> str:
+    """The id of what a message holds, for its `msg-id` header: the same again after a replay."""
+    match record:
+        case records.Url():
+            return record.candidate_id
+        case records.Image() | records.Fingerprint() | records.Match() | records.FilteredPair():
+            return record.image_id
+        case records.Amend():
+            return records.content_id(record.kind, record.image_id, record.candidate_id or "")
+        case records.Seal():
+            return f"seal-{record.partition}-{record.start}"
+        case records.Outcome():
+            return records.content_id(record.candidate_id, record.stage, record.result)
+        case records.Shard():
+            return f"{record.shard_id}.v{record.version}"
+        case records.Coverage():
+            return f"{record.entity_id}.{record.round}"
+        case _:
+            return key_of("", record) or ""
+
+
+def partition_of(key: bytes, partitions: int) -> int:
+    """Kafka's own partitioner: murmur2 of the key, sign bit cleared, modulo the count."""
+    return (murmur2(key) & 0x7FFFFFFF) % partitions
+
+
+def murmur2(data: bytes) -> int:
+    """The 32-bit MurmurHash2 of org.apache.kafka.common.utils.Utils, as an unsigned number."""
+    mask, m, length = 0xFFFFFFFF, 0x5BD1E995, len(data)
+    h = (0x9747B28C ^ length) & mask
+    for i in range(0, length - length % 4, 4):
+        k = int.from_bytes(data[i : i + 4], "little") * m & mask
+        h = h * m & mask ^ (k ^ k >> 24) * m & mask
+    tail = data[length - length % 4 :]
+    if tail:
+        h = (h ^ int.from_bytes(tail, "little")) * m & mask
+    h = (h ^ h >> 13) * m & mask
+    return h ^ h >> 15
