@@ -1,0 +1,35 @@
+"""The one list of metrics. Base units; counters end in `_total` on the wire; no address or entity in a label."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+# counter: records taken from the broker by a stage
+CONSUMED = Counter("entityflow_consumed", "Records taken from the broker", ["service", "topic"])
+# counter: records acknowledged by the broker
+PRODUCED = Counter("entityflow_produced", "Records acknowledged by the broker", ["service", "topic"])
+# counter: records that went to a dead-letter topic, by reason
+DEAD_LETTERS = Counter("entityflow_dead_letters", "Records that became dead letters", ["service", "topic", "reason"])
+# counter: attempts that ended in Retryable, by reason
+RETRIES = Counter("entityflow_retries", "Attempts that will be made again", ["service", "topic", "reason"])
+# counter: records skipped because their offsets were gone and --accept-loss was given
+SKIPPED = Counter("entityflow_skipped", "Records lost to retention and skipped on request", ["service", "topic"])
+# histogram: from taking a record to the acknowledgement of all it led to, in seconds
+STEP_SECONDS = Histogram(
+    "entityflow_step_seconds",
+    "From taking a record to the acknowledgement of its results",
+    ["service", "topic"],
+    buckets=(0.001, 0.005, 0.02, 0.1, 0.5, 1, 2, 5, 10, 30, 60, 300),
+)
+# gauge: records taken and not finished
+IN_FLIGHT_RECORDS = Gauge("entityflow_in_flight_records", "Records taken and not finished", ["service", "topic"])
+# gauge: their bytes
+IN_FLIGHT_BYTES = Gauge("entityflow_in_flight_bytes", "Bytes of records taken and not finished", ["service", "topic"])
+# gauge: partitions that this process owns
+ASSIGNED = Gauge("entityflow_assigned_partitions", "Partitions owned", ["service", "topic"])
+# counter: assignments and revocations
+REBALANCES = Counter("entityflow_rebalances", "Assignments and revocations of partitions", ["service", "topic"])
+# gauge: 1 while a stage takes no input because a group below it is too far behind
+GUARDED = Gauge("entityflow_guarded", "1 while input waits for a group below", ["service", "topic"])
+# counter: candidates that ended, by result (accepted, merged, or a reason)
+OUTCOMES = Counter("entityflow_outcomes", "Candidates that ended", ["service", "result"])
