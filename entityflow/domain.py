@@ -44,8 +44,12 @@ ItemRef = Annotated[Item, BeforeValidator(_item)]
 class Relations(Section):
     """How one gets from an entity up to a root."""
 
-    closure: tuple[PropertyId, ...] = Field(default=("P279", "P171"), min_length=1, description="followed any number of times")
-    instance_of: PropertyId | None = Field(default="P31", description="followed once, at the bottom; null = classes only")
+    closure: tuple[PropertyId, ...] = Field(
+        default=("P279", "P171"), min_length=1, description="followed any number of times"
+    )
+    instance_of: PropertyId | None = Field(
+        default="P31", description="followed once, at the bottom; null = classes only"
+    )
 
 
 class Filters(Section):
@@ -58,9 +62,13 @@ class Filters(Section):
 
 
 class Limits(Section):
-    entities: int | None = Field(default=None, ge=1, description="the most popular ones; `harvest --limit` goes before it")
+    entities: int | None = Field(
+        default=None, ge=1, description="the most popular ones; `harvest --limit` goes before it"
+    )
     parent_depth: int = Field(default=40, ge=1, le=100)
-    max_vanished_share: Share = Field(default=0.2, description="a pass that misses more of the known entities is not believed")
+    max_vanished_share: Share = Field(
+        default=0.2, description="a pass that misses more of the known entities is not believed"
+    )
     pairs_per_entity: int = Field(default=50, ge=1, description="coverage calls this enough")
 
 
@@ -71,10 +79,13 @@ class Queries(Section):
     """How to ask for an entity. Round 0 asks for the first `per_entity` queries, each later round for as many more."""
 
     kinds: tuple[QueryKind, ...] = Field(default=("noun", "attribute-noun"), min_length=1)
-    natural_type: Literal["ambiguous", "always", "never"] = Field(default="ambiguous", description="when the natural type is written behind the noun; it always goes along as a hint"
+    natural_type: Literal["ambiguous", "always", "never"] = Field(
+        default="ambiguous",
+        description="when the natural type is written behind the noun; it always goes along as a hint",
     )
     attributes: tuple[str, ...] = Field(default=(), description="for entities whose natural type has none of its own")
-    type_attributes: dict[ItemId, tuple[str, ...]] = Field(default= default_factory=dict, description="natural type -> its attributes"
+    type_attributes: dict[ItemId, tuple[str, ...]] = Field(
+        default_factory=dict, description="natural type -> its attributes"
     )
     synonyms: int = Field(default=0, ge=0, description="how many synonyms are nouns of their own")
     none_of: tuple[str, ...] = Field(default=(), description="words that a hit should not have")
@@ -133,10 +144,13 @@ class Domain(Section):
     relations: Relations = Relations()
     filters: Filters = Filters()
     limits: Limits = Limits()
-    languages: tuple[Language, ...] = Field(default=("en",), min_length=1, description="in order of preference; `mul` follows")
+    languages: tuple[Language, ...] = Field(
+        default=("en",), min_length=1, description="in order of preference; `mul` follows"
+    )
     natural_types: tuple[ItemRef, ...] = ()
     queries: Queries = Queries()
-    providers: tuple[Annotated[Provider, BeforeValidator(_provider)], ...] = Field(default=(Provider(name="demo"),), min_length=1
+    providers: tuple[Annotated[Provider, BeforeValidator(_provider)], ...] = Field(
+        default=(Provider(name="demo"),), min_length=1
     )
     filter: FilterRules = FilterRules()
     sharding: Sharding = Sharding()
