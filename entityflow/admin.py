@@ -13,7 +13,8 @@ from confluent_kafka import (
     TopicCollection,
     TopicPartition,
 )
-from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
+from confluent_kafka.cimpl import NewTopic
 
 from entityflow.errors import UserError
 from entityflow.kafka import client_properties
@@ -28,7 +29,7 @@ Place = tuple[str, int]  # topic without prefix, partition
 
 
 class Admin:
-    """Answers of the broker in our own words: topic names without prefix, plain dicts, UserError for what a person must mend."""
+    """The broker's answers in our own words: topic names without prefix, plain dicts, UserError for what a person mends."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -59,10 +60,10 @@ class Admin:
         return found
 
     def ends(self, places: Iterable[Place]) -> dict[Place, int]:
-        return self._offsets(places, OffsetSpec.latest())
+        return self._offsets(places, OffsetSpec.latest())  # type: ignore[no-untyped-call]
 
     def starts(self, places: Iterable[Place]) -> dict[Place, int]:
-        return self._offsets(places, OffsetSpec.earliest())
+        return self._offsets(places, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
 
     def at(self, places: Iterable[Place], timestamp_ms: int) -> dict[Place, int]:
         """The first offset whose record is not older; -1 where all are."""
@@ -165,11 +166,12 @@ def create_topics(settings: Settings) -> list[str]:
     wanted = {topic.name: topic for topic in load_topics().values()}
     counts = {name: topic.count(settings.small_topics) for name, topic in wanted.items()}
     letters = {name: 1 if settings.small_topics else count for name, count in dead_letter_topics()}
-    there = admin.partitions([*counts, *letters])
+    expected = {**counts, **letters}
+    there = admin.partitions(expected)
     for name, count in there.items():
-        if count != {**counts, **letters}[name]:
+        if count != expected[name]:
             raise UserError(
-                f"topic {settings.topic_name(name)} has {count} partitions, topics.yaml says {({**counts, **letters})[name]}",
+                f"topic {settings.topic_name(name)} has {count} partitions, topics.yaml says {expected[name]}",
                 hint="partition counts never change under a prefix: choose another ENTITYFLOW_PREFIX",
             )
     new: list[tuple[str, int, Mapping[str, str]]] = [

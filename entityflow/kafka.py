@@ -1,4 +1,4 @@
-"""Kafka clients as this project uses them: one place for their properties, a producer whose acknowledgements are awaited."""
+"""Kafka clients as this project uses them: their properties, and a producer whose acknowledgements are awaited."""
 
 from __future__ import annotations
 
@@ -130,14 +130,14 @@ class AckedProducer:
         partition: int | None,
         on_delivery: OnDelivery,
     ) -> None:
-        """Hand over one message; `on_delivery` is called in the producer's thread. BufferError: full, try again soon."""
+        """Hand over one message; `on_delivery` is called in the producer's thread. BufferError: the queue is full."""
 
         def delivered(error: KafkaError | None, _message: object) -> None:
             if error is not None:
                 self._on_fatal(UserError(f"Kafka refused a record for {topic}: {error.str()}"))
             on_delivery(error)
 
-        place = {} if partition is None else {"partition": partition}
+        place: dict[str, Any] = {} if partition is None else {"partition": partition}
         try:
             self._producer.produce(topic, value, key, headers=list(headers), on_delivery=delivered, **place)
         except KafkaException as exc:

@@ -1,0 +1,186 @@
+"""What both kinds of stage share: taking input within limits, committing finished prefixes, stopping."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import structlog
+
+from entityflow.codec import decode
+from entityflow.errors import CodecError, Rejected, Retryable
+from entityflow.metrics import CONSUMED, DEAD_LETTERS, GUARDED, IN_FLIGHT_BYTES, IN_FLIGHT_RECORDS, RETRIES
+from entityflow.records import Record
+from entityflow.stage.deadletter import RejectionLimit, dead_letter_headers
+from entityflow.stage.guard import RetentionGuard
+from entityflow.stage.messages import Message
+from entityflow.stage.partitions import Partitions
+from entityflow.topics import load_topics
+
+if TYPE_CHECKING:
+    from entityflow.stage.shell import Shell
+
+TAKE_SECONDS = 0.1
+WAIT_BEFORE_PAUSE_SECONDS = 1.0
+BACKOFF_SECONDS = (0.5, 30.0)
+
+
+class Intake:
+    """One stage's way from the broker to its work. Subclasses say what is done with what was taken."""
+
+    def __init__(self, shell: Shell, topic: str, group: str, max_records: int) -> None:
+        self.shell, self.topic, self.group, self.max_records = shell, topic, group, max_records
+        self.settings = shell.settings
+        self.log = structlog.get_logger().bind(topic=topic, group=group)
+        self._limit = RejectionLimit()
+        self._records = 0
+        self._bytes = 0
+        self._room = asyncio.Event()
+        self._guard_reason: str | None = None
+        self._guard_due = 0.0
+        guarded = group == shell.service
+        self._guard = RetentionGuard(shell.service, self.settings) if guarded else None
+
+    async def run(self, topic_uuid: str) -> None:
+        """Until the shell stops: take, work, commit."""
+        self.partitions = Partitions(
+            self.shell.service,
+            self.settings,
+            self.topic,
+            self.group,
+            topic_uuid,
+            start=self.first_offset,
+            on_assigned=self._assigned,
+            on_revoked=self.let_go,
+            on_fatal=self.shell.fail,
+        )
+        await self.partitions.join()
+        committed_at = time.monotonic()
+        while not self.shell.stopping:
+            for message in await self._take():
+                if message.partition in self.partitions.assigned:
+                    CONSUMED.labels(self.shell.service, self.topic).inc()
+                    self.accept(message)
+            if time.monotonic() - committed_at >= self.settings.commit_seconds:
+                await self.partitions.commit(self.finished())
+                committed_at = time.monotonic()
+            self.shell.beat()
+        await self.partitions.leave()
+
+    async def _take(self) -> list[Message]:
+        wait = await self._must_wait()
+        if not wait and self._full():
+            self._room.clear()
+            try:  # room usually comes within moments; a pause throws the client's prefetch away
+                await asyncio.wait_for(self._room.wait(), WAIT_BEFORE_PAUSE_SECONDS)
+            except TimeoutError:
+                wait = True
+        if wait:
+            if self.partitions.assigned:
+                await self.partitions.pause()
+        else:
+            await self.partitions.resume()
+        return await self.partitions.take(self._space(), TAKE_SECONDS)
+
+    async def _must_wait(self) -> bool:
+        if self._guard is None:
+            return False
+        if time.monotonic() >= self._guard_due:
+            self._guard_due = time.monotonic() + self.settings.guard_seconds
+            before, self._guard_reason = self._guard_reason, await asyncio.to_thread(self._guard.behind)
+            if before != self._guard_reason:
+                self.log.warning("guard", waits_for=self._guard_reason)
+                GUARDED.labels(self.shell.service, self.topic).set(self._guard_reason is not None)
+        return self._guard_reason is not None
+
+    def _full(self) -> bool:
+        return self._records >= self.max_records or self._bytes >= self.settings.in_flight_bytes
+
+    def _space(self) -> int:
+        return max(1, min(1000, self.max_records - self._records))
+
+    def hold(self, message: Message) -> None:
+        """The message is in memory until `release`."""
+        self._count(1, message.size)
+
+    def release(self, message: Message) -> None:
+        self._count(-1, -message.size)
+        if not self._full():
+            self._room.set()
+
+    def _count(self, records: int, size: int) -> None:
+        self._records += records
+        self._bytes += size
+        IN_FLIGHT_RECORDS.labels(self.shell.service, self.topic).set(self._records)
+        IN_FLIGHT_BYTES.labels(self.shell.service, self.topic).set(self._bytes)
+
+    async def _assigned(self, partitions: list[int]) -> None:
+        await asyncio.gather(*(t.add(partitions) for t in self.shell.tables if t.follows == self.topic))
+        self.opened(partitions)
+        self.shell.ready()
+
+    async def let_go(self, partitions: list[int], lost: bool) -> Mapping[int, int]:
+        """Drain within the budget (not when lost), then drop; returns what may be committed."""
+        if not lost:
+            await self.drain(partitions, self.settings.drain_seconds)
+        finished = {partition: at for partition, at in self.finished().items() if partition in partitions}
+        await self.drop(partitions)
+        await asyncio.gather(*(t.remove(partitions) for t in self.shell.tables if t.follows == self.topic))
+        return finished
+
+    async def dead_letter(self, message: Message, error: Rejected) -> None:
+        """Write the original bytes to the dead letters and wait for the acknowledgement."""
+        self._limit.rejected(message, error)
+        if not load_topics()[self.topic].dead_letters:
+            raise RuntimeError(f"{self.topic} has no dead-letter topic") from error
+        group = self.settings.group_name(self.group)
+        headers = dead_letter_headers(message, group, self.shell.sender.name, self.topic, error)
+        await self.shell.sender.produce([(load_topics()[self.topic].dlq, message.key, message.value, headers, None)])
+        DEAD_LETTERS.labels(self.shell.service, self.topic, error.reason).inc()
+        self.log.error(
+            "dead_letter", partition=message.partition, offset=message.offset, reason=error.reason, error=str(error)
+        )
+
+    def went_well(self) -> None:
+        self._limit.finished()
+
+    async def back_off(self, error: Retryable, tries: int) -> None:
+        """Sleep before the next try: exponential with full jitter, within BACKOFF_SECONDS."""
+        first, most = BACKOFF_SECONDS
+        seconds = min(most, first * 2 ** min(tries, 10)) * random.uniform(0.5, 1.0)
+        RETRIES.labels(self.shell.service, self.topic, error.reason).inc()
+        self.log.warning("retry", reason=error.reason, error=str(error), seconds=round(seconds, 2))
+        await asyncio.sleep(seconds)
+
+    # --- what a kind of stage adds ---
+
+    async def first_offset(self, partition: int) -> int | None:
+        return None
+
+    def opened(self, partitions: list[int]) -> None:
+        raise NotImplementedError
+
+    def accept(self, message: Message) -> None:
+        raise NotImplementedError
+
+    def finished(self) -> Mapping[int, int]:
+        raise NotImplementedError
+
+    async def drain(self, partitions: list[int], seconds: float) -> None:
+        raise NotImplementedError
+
+    async def drop(self, partitions: list[int]) -> None:
+        raise NotImplementedError
+
+
+def decoded(message: Message) -> Record | None:
+    """The record of a message; none for the deletion of a key. Raises CodecError, which is a Rejected."""
+    if message.value is None:
+        return None
+    record = decode(message.value)
+    if type(record).__name__ not in load_topics()[message.topic].records:
+        raise CodecError(f"a {type(record).__name__} does not belong into {message.topic}")
+    return record

@@ -1,0 +1,246 @@
+"""The consumer of one stage: joins a group, checks that nothing it must read is gone, commits finished prefixes.
+
+Every call of the client happens in one thread; callbacks of a rebalance run there too and wait for the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar, cast
+
+import structlog
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Message as RawMessage
+
+from entityflow.errors import LossDetected, UserError
+from entityflow.kafka import OnFatal, client_properties, consumer_properties
+from entityflow.metrics import ASSIGNED, REBALANCES, SKIPPED
+from entityflow.settings import Settings
+from entityflow.stage.messages import Message
+
+CALL_SECONDS = 30.0
+NO_OFFSET = -1001
+
+T = TypeVar("T")
+
+
+class Partitions:
+    """Joins `group` on `topic` and gives its messages to the loop.
+
+    on_assigned(partitions) runs in the loop before the first message of them is given.
+    on_revoked(partitions, lost) runs in the loop and returns when the work of them has ended; what has finished by
+    then is committed, unless the partitions were lost. start(partition) may name another first offset.
+    """
+
+    def __init__(
+        self,
+        service: str,
+        settings: Settings,
+        topic: str,
+        group: str,
+        topic_uuid: str,
+        *,
+        start: Callable[[int], Awaitable[int | None]],
+        on_assigned: Callable[[list[int]], Awaitable[None]],
+        on_revoked: Callable[[list[int], bool], Awaitable[Mapping[int, int]]],
+        on_fatal: OnFatal,
+    ) -> None:
+        self.service, self.settings, self.topic, self.group, self.topic_uuid = (
+            service,
+            settings,
+            topic,
+            group,
+            topic_uuid,
+        )
+        self.assigned: set[int] = set()
+        self._name = settings.topic_name(topic)
+        self._start, self._on_assigned, self._on_revoked, self._on_fatal = start, on_assigned, on_revoked, on_fatal
+        self._loop = asyncio.get_running_loop()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"poll-{topic}")
+        self._consumer = Consumer({**client_properties(settings, on_fatal), **consumer_properties(settings, group)})
+        self._committed: dict[int, int] = {}
+        self._paused: set[int] = set()
+        self._log = structlog.get_logger().bind(topic=self._name, group=settings.group_name(group))
+
+    async def join(self) -> None:
+        await self._call(
+            lambda: self._consumer.subscribe(
+                [self._name], on_assign=self._assign, on_revoke=self._revoke, on_lost=self._lose
+            )
+        )
+
+    async def take(self, count: int, seconds: float) -> list[Message]:
+        """Up to `count` messages. Errors of the client that it does not mend itself are raised."""
+        raws = await self._call(lambda: self._consumer.consume(count, seconds))
+        return [self._message(raw) for raw in raws if self._checked(raw)]
+
+    def _checked(self, raw: RawMessage) -> bool:
+        error = raw.error()
+        if error is None:
+            return True
+        if error.code() == KafkaError._AUTO_OFFSET_RESET:
+            raise self._loss(raw.partition() or 0, f"offset {raw.offset()} is gone: {error.str()}")
+        if error.code() in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC):
+            raise UserError(f"topic {self._name} does not exist any more", hint="entityflow topics create")
+        if (
+            error.code() in (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED)
+            or error.fatal()
+        ):
+            raise UserError(f"reading {self._name} as {self.group}: {error.str()}")
+        self._log.warning("consumer_error", error=error.str())
+        return False
+
+    def _message(self, raw: RawMessage) -> Message:
+        _, timestamp = raw.timestamp()
+        return Message(
+            topic=self.topic,
+            partition=_known(raw.partition()),
+            offset=_known(raw.offset()),
+            key=raw.key(),
+            value=raw.value(),
+            headers=headers_of(raw),
+            timestamp_ms=timestamp,
+            topic_uuid=self.topic_uuid,
+        )
+
+    async def commit(self, offsets: Mapping[int, int]) -> None:
+        """Commit next offsets by partition; those of partitions that went away meanwhile are left out."""
+        new = {partition: offset for partition, offset in offsets.items() if self._committed.get(partition) != offset}
+        if new:
+            await self._call(lambda: self._commit(new))
+
+    def _commit(self, offsets: Mapping[int, int]) -> None:
+        places = [
+            TopicPartition(self._name, partition, offset, metadata=self.topic_uuid)
+            for partition, offset in offsets.items()
+            if partition in self.assigned and self._committed.get(partition, -1) != offset
+        ]
+        if not places:
+            return
+        try:
+            self._consumer.commit(offsets=places, asynchronous=False)
+        except KafkaException as exc:
+            # not fatal: the same or a longer prefix is committed at the next turn, or done again by the next owner
+            self._log.warning("commit_failed", error=exc.args[0].str())
+            return
+        self._committed.update({place.partition: place.offset for place in places})
+
+    async def pause(self) -> None:
+        await self._call(self._pause_all)
+
+    def _pause_all(self) -> None:
+        todo = self.assigned - self._paused
+        self._consumer.pause([TopicPartition(self._name, partition) for partition in todo])
+        self._paused |= todo
+
+    async def resume(self) -> None:
+        if self._paused:
+            await self._call(self._resume_all)
+
+    def _resume_all(self) -> None:
+        self._consumer.resume([TopicPartition(self._name, partition) for partition in self._paused & self.assigned])
+        self._paused.clear()
+
+    @property
+    def paused(self) -> bool:
+        return bool(self._paused)
+
+    async def leave(self) -> None:
+        """Close the consumer: partitions are revoked, their finished prefixes committed, the group left at once."""
+        await self._call(self._consumer.close)
+        self._thread.shutdown()
+
+    async def _call(self, ask: Callable[[], T]) -> T:
+        return await self._loop.run_in_executor(self._thread, ask)
+
+    # --- callbacks, in the client's thread ---
+
+    def _assign(self, _consumer: Consumer, places: list[TopicPartition]) -> None:
+        try:
+            partitions = sorted(place.partition for place in places)
+            begin = self._first_offsets(partitions)
+            self._consumer.incremental_assign(
+                [TopicPartition(self._name, partition, offset) for partition, offset in begin.items()]
+            )
+            self.assigned |= set(partitions)
+            self._count("assigned", partitions)
+            self._in_loop(self._on_assigned(partitions))
+        except Exception as exc:
+            self._on_fatal(exc)
+
+    def _first_offsets(self, partitions: list[int]) -> dict[int, int]:
+        """Where to begin, after checking that it is still there; raises LossDetected otherwise."""
+        if not partitions:
+            return {}
+        committed = self._consumer.committed([TopicPartition(self._name, p) for p in partitions], timeout=CALL_SECONDS)
+        begin = {}
+        for place in committed:
+            if place.error:
+                raise UserError(f"offsets of {self.group} on {self._name}: {place.error.str()}")
+            own = self._in_loop(self._start(place.partition))
+            begin[place.partition] = self._existing(place.partition, place.offset if own is None else own)
+        return begin
+
+    def _existing(self, partition: int, offset: int) -> int:
+        low, high = self._consumer.get_watermark_offsets(TopicPartition(self._name, partition), timeout=CALL_SECONDS)
+        if low <= offset <= high:
+            return offset
+        what = "no committed offset" if offset == NO_OFFSET else f"next offset {offset}"
+        if not self.settings.accept_loss:
+            raise self._loss(partition, f"{what}, the topic holds {low} to {high}")
+        skipped = max(0, low - max(offset, 0))
+        SKIPPED.labels(self.service, self.topic).inc(skipped)
+        self._log.error("loss_accepted", partition=partition, was=offset, now=low, skipped=skipped)
+        return low
+
+    def _loss(self, partition: int, what: str) -> LossDetected:
+        group = self.settings.group_name(self.group)
+        return LossDetected(
+            f"records are gone: group {group}, partition {partition} of {self._name}: {what}",
+            hint="ENTITYFLOW_ACCEPT_LOSS=true goes on at the first record there is, and counts what was skipped",
+        )
+
+    def _revoke(self, _consumer: Consumer, places: list[TopicPartition]) -> None:
+        self._let_go([place.partition for place in places], lost=False)
+
+    def _lose(self, _consumer: Consumer, places: list[TopicPartition]) -> None:
+        self._let_go([place.partition for place in places], lost=True)
+
+    def _let_go(self, partitions: list[int], lost: bool) -> None:
+        try:
+            finished = self._in_loop(self._on_revoked(partitions, lost))
+            if not lost:
+                self._commit(finished)
+        except Exception as exc:
+            self._on_fatal(exc)
+        self.assigned -= set(partitions)
+        self._paused -= set(partitions)
+        for partition in partitions:
+            self._committed.pop(partition, None)
+        self._count("lost" if lost else "revoked", partitions)
+
+    def _count(self, what: str, partitions: list[int]) -> None:
+        REBALANCES.labels(self.service, self.topic).inc()
+        ASSIGNED.labels(self.service, self.topic).set(len(self.assigned))
+        self._log.info(f"partitions_{what}", partitions=partitions, owned=len(self.assigned))
+
+    def _in_loop(self, work: Awaitable[T]) -> T:
+        return asyncio.run_coroutine_threadsafe(_coroutine(work), self._loop).result()
+
+
+async def _coroutine(work: Awaitable[T]) -> T:
+    return await work
+
+
+def headers_of(raw: RawMessage) -> dict[str, bytes]:
+    """The headers of a message by name; of equal names the last counts."""
+    pairs = cast(list[tuple[str, bytes | None]], raw.headers() or [])
+    return {name: value or b"" for name, value in pairs}
+
+
+def _known(number: int | None) -> int:
+    if number is None:
+        raise ValueError("a message without coordinates")
+    return number
