@@ -1,0 +1,12 @@
+"""Which samples are held out: a pure function of the image_id, so that every reader and every replay agrees."""
+
+from __future__ import annotations
+
+from entityflow.records import content_id
+
+HEX_DIGITS = 13  # 52 bits: what a float holds exactly
+
+
+def is_heldout(image_id: str, share: float) -> bool:
+    """Whether the image belongs to the share (0..1) that is never trained on. A larger share only adds images."""
+    return int(content_id("heldout", image_id)[:HEX_DIGITS], 16) < share * 16**HEX_DIGITS
