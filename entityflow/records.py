@@ -86,6 +86,7 @@ class Entity:
     description: str | None = None
     synonyms: tuple[Synonym, ...] = ()
     natural_type: NaturalType | None = None
+    ambiguous: bool = False  # something else in the graph bears the same label
     parents: tuple[Parent, ...] = ()
     attributes: tuple[str, ...] = ()
     sitelinks: int | None = None
