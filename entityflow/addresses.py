@@ -21,25 +21,9 @@ MAX_HOST_CHARACTERS = 253
 MAX_LABEL_CHARACTERS = 63
 DEFAULT_PORTS = {"http": 80, "https": 443}
 TRACKING_PREFIXES = ("utm_",)
-TRACKING_KEYS = frozenset(
-    [
-        "gclid",
-        "gclsrc",
-        "dclid",
-        "gbraid",
-        "wbraid",
-        "fbclid",
-        "msclkid",
-        "yclid",
-        "twclid",
-        "igshid",
-        "mc_cid",
-        "mc_eid",
-        "_hsenc",
-        "_hsmi",
-        "mkt_tok",
-    ]
-)
+CLICK_IDS = ("gclid", "gclsrc", "dclid", "gbraid", "wbraid", "fbclid", "msclkid", "yclid", "twclid", "igshid")
+MAIL_IDS = ("mc_cid", "mc_eid", "_hsenc", "_hsmi", "mkt_tok")
+TRACKING_KEYS = frozenset((*CLICK_IDS, *MAIL_IDS))
 
 _STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _PERCENT = re.compile(r"%([0-9A-Fa-f]{2})")
