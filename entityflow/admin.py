@@ -29,7 +29,7 @@ Place = tuple[str, int]  # topic without prefix, partition
 
 
 class Admin:
-    """The broker's answers in our own words: topic names without prefix, plain dicts, UserError for what a person mends."""
+    """The broker's answers in our words: topic names without prefix, plain dicts, UserError for what a person mends."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings

@@ -70,7 +70,7 @@ def to_plain(value: Any) -> Any:
 
 
 def from_plain(cls: type[R], plain: Mapping[str, Any]) -> R:
-    """The inverse of `to_plain`. Names that the class does not know are left out."""
+    """The inverse of `to_plain`; bytes may be text of characters 0-255, unknown names are left out."""
     return cls(**{name: build(plain[name]) for name, build in _builders(cast(type, cls)) if name in plain})
 
 
@@ -95,6 +95,8 @@ def _builder(hint: Any) -> Callable[[Any], Any]:
         return lambda value: tuple(item(one) for one in value)
     if is_dataclass(hint):
         return lambda value: from_plain(cast(type, hint), value)
+    if hint is bytes:  # Avro's JSON writes bytes as characters 0-255
+        return lambda value: value.encode("latin-1") if isinstance(value, str) else value
     return lambda value: value
 
 

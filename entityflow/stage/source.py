@@ -17,7 +17,7 @@ FLUSH_SECONDS = 30.0
 
 
 def produce_all(service: str, settings: Settings, sends: Iterable[Send], topics: Iterable[str]) -> int:
-    """Produce everything, a chunk at a time, each awaited; returns how many. `topics` are checked first: they must exist.
+    """Produce everything, a chunk at a time, each awaited; returns how many. All `topics` must exist.
 
     Safe to repeat after any failure: the ids of the records are the same again.
     """
