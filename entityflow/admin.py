@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from confluent_kafka import (
@@ -15,17 +16,61 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 from confluent_kafka.cimpl import NewTopic
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
 
 from entityflow.errors import UserError
 from entityflow.kafka import client_properties
 from entityflow.settings import Settings
 from entityflow.topics import DAY_MS, DLQ_RETENTION_DAYS, Topic, dead_letter_topics, load_topics
 
-SECONDS = 30.0
-NO_OFFSET = -1001
+REQUEST_SECONDS = 5.0
+PATIENCE_SECONDS = 30.0
+# a topic just made has no leaders yet, and a broker just started no group coordinator
+SETTLING = {
+    KafkaError._NOENT,
+    KafkaError._TIMED_OUT,
+    KafkaError._TRANSPORT,
+    KafkaError._ALL_BROKERS_DOWN,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.NOT_COORDINATOR,
+}
 
 T = TypeVar("T")
 Place = tuple[str, int]  # topic without prefix, partition
+
+
+def _settling(error: BaseException) -> bool:
+    return isinstance(error, KafkaException) and error.args[0].code() in SETTLING
+
+
+@dataclass
+class Ask:
+    """Asks the broker until it has settled; at the end of our patience it is away."""
+
+    bootstrap: str
+    seconds: float = PATIENCE_SECONDS
+
+    def __call__(self, question: Callable[[], T]) -> T:
+        try:
+            for attempt in Retrying(
+                retry=retry_if_exception(_settling),
+                stop=stop_after_delay(self.seconds),
+                wait=wait_fixed(0.1),
+                reraise=True,
+            ):
+                with attempt:
+                    return question()
+        except KafkaException as exc:
+            if _settling(exc):
+                raise UserError(
+                    f"no answer from Kafka at {self.bootstrap}: {exc.args[0].str()}",
+                    hint="entityflow up starts the local stack; ENTITYFLOW_KAFKA_BOOTSTRAP names another broker",
+                ) from exc
+            raise
+        raise AssertionError("the loop above returns or raises")
 
 
 class Admin:
@@ -34,6 +79,7 @@ class Admin:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._client = AdminClient(client_properties(settings))
+        self._ask = Ask(settings.kafka_bootstrap)
 
     def uuids(self, topics: Iterable[str]) -> dict[str, str]:
         """The broker's id of each topic that exists."""
@@ -47,17 +93,14 @@ class Admin:
         names = {self.settings.topic_name(topic): topic for topic in topics}
         if not names:
             return {}
-        futures = self._call(
-            lambda: self._client.describe_topics(TopicCollection(list(names)), request_timeout=SECONDS)
+        asked = TopicCollection(list(names))
+        found = self._ask(
+            lambda: {
+                names[name]: _unless(KafkaError.UNKNOWN_TOPIC_OR_PART, future)
+                for name, future in self._client.describe_topics(asked, request_timeout=REQUEST_SECONDS).items()
+            }
         )
-        found = {}
-        for name, future in futures.items():
-            try:
-                found[names[name]] = self._result(future)
-            except KafkaException as exc:
-                if exc.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
-                    raise self._away(exc) from exc
-        return found
+        return {name: described for name, described in found.items() if described is not None}
 
     def ends(self, places: Iterable[Place]) -> dict[Place, int]:
         return self._offsets(places, OffsetSpec.latest())  # type: ignore[no-untyped-call]
@@ -73,22 +116,25 @@ class Admin:
         asked = {TopicPartition(self.settings.topic_name(topic), partition): spec for topic, partition in places}
         if not asked:
             return {}
-        futures = self._call(lambda: self._client.list_offsets(asked, request_timeout=SECONDS))
-        return {self._place(at): self._result(future).offset for at, future in futures.items()}
+        return self._ask(
+            lambda: {
+                (self._bare(at.topic), at.partition): future.result().offset
+                for at, future in self._client.list_offsets(asked, request_timeout=REQUEST_SECONDS).items()
+            }
+        )
 
     def committed(self, group: str, topic: str) -> dict[int, int]:
         """Committed offset by partition; partitions without one are left out."""
         name = self.settings.topic_name(topic)
         asked = [ConsumerGroupTopicPartitions(self.settings.group_name(group))]
-        futures = self._call(lambda: self._client.list_consumer_group_offsets(asked, request_timeout=SECONDS))
-        (future,) = futures.values()
-        try:
-            found = self._result(future).topic_partitions
-        except KafkaException as exc:
-            if exc.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
-                return {}
-            raise self._away(exc) from exc
-        return {at.partition: at.offset for at in found if at.topic == name and at.offset >= 0}
+
+        def question() -> Any:
+            (future,) = self._client.list_consumer_group_offsets(asked, request_timeout=REQUEST_SECONDS).values()
+            return _unless(KafkaError.GROUP_ID_NOT_FOUND, future)
+
+        found = self._ask(question)
+        places = found.topic_partitions if found is not None else []
+        return {at.partition: at.offset for at in places if at.topic == name and at.offset >= 0}
 
     def commit(self, group: str, topic: str, offsets: Mapping[int, int]) -> None:
         """Set offsets of a group that has no member on these partitions."""
@@ -97,9 +143,7 @@ class Admin:
         name = self.settings.topic_name(topic)
         places = [TopicPartition(name, partition, offset) for partition, offset in offsets.items()]
         asked = [ConsumerGroupTopicPartitions(self.settings.group_name(group), places)]
-        futures = self._call(lambda: self._client.alter_consumer_group_offsets(asked, request_timeout=SECONDS))
-        for future in futures.values():
-            self._result(future)
+        self._ask(lambda: _all(self._client.alter_consumer_group_offsets(asked, request_timeout=REQUEST_SECONDS)))
 
     def delete_up_to(self, offsets: Mapping[Place, int]) -> None:
         """Delete the records before each offset: all its readers have finished them."""
@@ -108,8 +152,7 @@ class Admin:
             for (topic, partition), offset in offsets.items()
         ]
         if asked:
-            for future in self._call(lambda: self._client.delete_records(asked, request_timeout=SECONDS)).values():
-                self._result(future)
+            self._ask(lambda: _all(self._client.delete_records(asked, request_timeout=REQUEST_SECONDS)))
 
     def create(self, new: Iterable[tuple[str, int, Mapping[str, str]]]) -> list[str]:
         """Create topics (name, partitions, properties); returns the names that did not exist."""
@@ -120,40 +163,32 @@ class Admin:
         if not asked:
             return []
         made = []
-        for name, future in self._call(lambda: self._client.create_topics(asked, request_timeout=SECONDS)).items():
+        for name, future in self._client.create_topics(asked, request_timeout=PATIENCE_SECONDS).items():
             try:
-                self._result(future)
-                made.append(name)
+                future.result()
+                made.append(self._bare(name))
             except KafkaException as exc:
                 if exc.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                     raise UserError(f"topic {name} could not be created: {exc.args[0].str()}") from exc
-        return [self._bare(name) for name in made]
-
-    def _place(self, at: TopicPartition) -> Place:
-        return self._bare(at.topic), at.partition
+        return made
 
     def _bare(self, name: str) -> str:
         return name.removeprefix(f"{self.settings.prefix}.") if self.settings.prefix else name
 
-    def _call(self, ask: Callable[[], T]) -> T:
-        try:
-            return ask()
-        except KafkaException as exc:
-            raise self._away(exc) from exc
 
-    def _result(self, future: Future[Any]) -> Any:
-        try:
-            return future.result(SECONDS + 5)
-        except KafkaException as exc:
-            if exc.args[0].code() in (KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN):
-                raise self._away(exc) from exc
-            raise
+def _unless(code: int, future: Future[T]) -> T | None:
+    """The result, or none where the broker answers with `code`."""
+    try:
+        return future.result()
+    except KafkaException as exc:
+        if exc.args[0].code() == code:
+            return None
+        raise
 
-    def _away(self, exc: KafkaException) -> UserError:
-        return UserError(
-            f"no answer from Kafka at {self.settings.kafka_bootstrap}: {exc.args[0].str()}",
-            hint="entityflow up starts the local stack; ENTITYFLOW_KAFKA_BOOTSTRAP names another broker",
-        )
+
+def _all(futures: Mapping[Any, Future[Any]]) -> None:
+    for future in futures.values():
+        future.result()
 
 
 def create_topics(settings: Settings) -> list[str]:

@@ -42,7 +42,10 @@ class Sender:
     def _message(self, send: Send) -> tuple[bytes | None, bytes | None, Headers]:
         key = send.key if send.key is not None or send.record is None else key_of(send.topic, send.record)
         value = None if send.record is None else encode(send.record)
-        limit = load_topics()[send.topic].max_message_bytes - HEADROOM_BYTES
+        topic = load_topics()[send.topic]
+        if key is None and (topic.cleanup == "compact" or value is None):
+            raise ValueError(f"a record without a key cannot go to {send.topic}: {send}")
+        limit = topic.max_message_bytes - HEADROOM_BYTES
         if value is not None and len(value) > limit:
             raise Rejected("result-too-large", f"{len(value)} bytes for {send.topic}, the limit is {limit}")
         msg_id = message_id(send.record) if send.record is not None else key or ""

@@ -1,0 +1,73 @@
+"""A small service on the real shell, run as a process of its own by test_shell.py: entity -> query, or fingerprint -> match.
+
+The label of an entity says what its step does: `wait NAME` until the file NAME exists in the folder of the test,
+`bug` raises ValueError, `reject` raises Rejected, `away` raises Retryable until the file `back` exists.
+"""
+
+import asyncio
+import sys
+from pathlib import Path
+
+from entityflow.errors import Rejected, Retryable
+from entityflow.records import Entity, Fingerprint, Match, Query
+from entityflow.settings import load_settings
+from entityflow.stage import Batch, Received, Send, Shell
+
+FOLDER = Path(sys.argv[2])
+
+
+async def ask(received: Received[Entity]) -> list[Send]:
+    entity = received.record
+    word, _, name = entity.label.partition(" ")
+    if word == "bug":
+        raise ValueError(entity.id)
+    if word == "reject":
+        raise Rejected("not-good", entity.id)
+    if word == "away" and not (FOLDER / "back").exists():
+        (FOLDER / "tried").touch()
+        raise Retryable("provider-away")
+    while word == "wait" and not (FOLDER / name).exists():
+        await asyncio.sleep(0.01)
+    return [Send("query", Query(id=entity.id, entity_id=entity.id, text=entity.label, lang="en", kind="noun", budget=1))]
+
+
+class Answers:
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def start(self) -> int | None:
+        return None
+
+    def step(self, batch: list[Received[Fingerprint]]) -> Batch:
+        return Batch([Send("match", Match(image_id=one.record.image_id, seq=one.message.offset)) for one in batch])
+
+    def tick(self) -> Batch | None:
+        return None
+
+    def close(self) -> None:
+        (FOLDER / "closed").touch()
+
+
+def main() -> int:
+    mode = sys.argv[1]
+    if mode == "map":
+        shell = Shell("query_builder", load_settings())
+        shell.map("entity", ask, concurrency=50)
+    elif mode == "table":
+        shell = Shell("query_builder", load_settings())
+        known: dict[str, int] = {}
+
+        async def counted(received: Received[Entity]) -> list[Send]:
+            text = f"{len(known)} known"
+            return [Send("query", Query(id=received.record.id, entity_id="e", text=text, lang="en", kind="noun", budget=1))]
+
+        shell.table("coverage", lambda key, record, message: known.update({key: message.offset}), follows="entity")
+        shell.map("entity", counted, concurrency=50)
+    else:
+        shell = Shell("index", load_settings())
+        shell.batch("fingerprint", lambda partition, uuid: Answers(), max_records=10)
+    return shell.run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
