@@ -179,12 +179,17 @@ class Image:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hashes:
-    """64-bit perceptual hashes of the stored bytes as 16 hex digits; equal versions compare."""
+    """64-bit perceptual hashes of the stored bytes as 16 hex digits; equal versions compare.
+
+    detail: shape, brightness and colours of a small copy. Two pictures that both have one are copies only if these
+    agree too. low_detail: too plain to be compared, known by its image_id only.
+    """
 
     phash: str
     dhash: str
     version: int
     low_detail: bool = False
+    detail: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
