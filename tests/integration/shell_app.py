@@ -1,4 +1,4 @@
-"""A small service on the real shell, run as a process of its own by test_shell.py: entity -> query, or fingerprint -> match.
+"""A small service on the real shell, run as a process of its own by test_shell.py.
 
 The label of an entity says what its step does: `wait NAME` until the file NAME exists in the folder of the test,
 `bug` raises ValueError, `reject` raises Rejected, `away` raises Retryable until the file `back` exists.
@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from entityflow.errors import Rejected, Retryable
-from entityflow.records import Entity, Fingerprint, Match, Query
+from entityflow.records import Entity, Fingerprint, Match, Query, Url
 from entityflow.settings import load_settings
 from entityflow.stage import Batch, Received, Send, Shell
 
@@ -28,7 +28,9 @@ async def ask(received: Received[Entity]) -> list[Send]:
         raise Retryable("provider-away")
     while word == "wait" and not (FOLDER / name).exists():
         await asyncio.sleep(0.01)
-    return [Send("query", Query(id=entity.id, entity_id=entity.id, text=entity.label, lang="en", kind="noun", budget=1))]
+    return [
+        Send("query", Query(id=entity.id, entity_id=entity.id, text=entity.label, lang="en", kind="noun", budget=1))
+    ]
 
 
 class Answers:
@@ -59,10 +61,20 @@ def main() -> int:
 
         async def counted(received: Received[Entity]) -> list[Send]:
             text = f"{len(known)} known"
-            return [Send("query", Query(id=received.record.id, entity_id="e", text=text, lang="en", kind="noun", budget=1))]
+            return [
+                Send("query", Query(id=received.record.id, entity_id="e", text=text, lang="en", kind="noun", budget=1))
+            ]
 
         shell.table("coverage", lambda key, record, message: known.update({key: message.offset}), follows="entity")
         shell.map("entity", counted, concurrency=50)
+    elif mode == "guarded":
+        shell = Shell("fetcher", load_settings())
+
+        async def seen(received: Received[Url]) -> list[Send]:
+            (FOLDER / received.record.url_id).touch()
+            return []
+
+        shell.map("url", seen, concurrency=50)
     else:
         shell = Shell("index", load_settings())
         shell.batch("fingerprint", lambda partition, uuid: Answers(), max_records=10)

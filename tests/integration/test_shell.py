@@ -32,7 +32,7 @@ def environment(settings: Settings, **more: str) -> dict[str, str]:
     return {**os.environ, **own, **more}
 
 
-@pytest.fixture()
+@pytest.fixture
 def start(settings: Settings, tmp_path: Path) -> Iterator[Start]:
     processes = []
 
@@ -219,10 +219,12 @@ def delete_first(settings: Settings) -> None:
     name = settings.topic_name("entity")
     client = AdminClient({"bootstrap.servers": settings.kafka_bootstrap})
     entry = ConfigEntry("cleanup.policy", "delete", incremental_operation=AlterConfigOpType.SET)
-    for future in client.incremental_alter_configs([ConfigResource(ResourceType.TOPIC, name, incremental_configs=[entry])]).values():
+    for future in client.incremental_alter_configs(
+        [ConfigResource(ResourceType.TOPIC, name, incremental_configs=[entry])]
+    ).values():
         future.result(10)
     admin = Admin(settings)
-    admin.delete_up_to({place: offset for place, offset in admin.ends([("entity", 0), ("entity", 1)]).items()})
+    admin.delete_up_to(admin.ends([("entity", 0), ("entity", 1)]))
 
 
 def test_accepted_loss_goes_on_at_the_first_record_there_is(settings, start):
