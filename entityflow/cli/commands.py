@@ -1,0 +1,53 @@
+"""Every command: its name, where it lives, and its line in the help. Nothing here is imported before it is called."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from typer.main import get_command
+
+from entityflow.cli.group import Entry, lazy_group
+
+STACK = "The local stack"
+LINE = "The line"
+LOOK = "Looking"
+PRODUCT = "Shards and models"
+
+COMMANDS = {
+    "demo": Entry("entityflow.cli.grow", "demo", "Grow the demo domain end to end on this machine.", LINE),
+    "grow": Entry("entityflow.cli.grow", "grow", "Grow a domain: up, harvest, services, seal, train, report.", LINE),
+    "run": Entry("entityflow.cli.run", "run", "Run services in the foreground.", LINE),
+    "harvest": Entry("services.entity_harvester.command", "command", "Read a domain's entities from its graph.", LINE),
+    "import": Entry("entityflow.cli.import_list", "import_list", "Send a list of addresses into the line.", LINE),
+    "wait": Entry("entityflow.cli.wait", "wait", "Wait until everything has run through, then seal.", LINE),
+    "seal": Entry("entityflow.cli.seal", "seal", "Close the open shards.", LINE),
+    "up": Entry("entityflow.cli.stack", "up", "Start the local stack: Kafka, S3, SPARQL, demo web.", STACK),
+    "down": Entry("entityflow.cli.stack", "down", "Stop the local stack.", STACK),
+    "status": Entry("entityflow.cli.stack", "status", "What runs, and where.", STACK),
+    "doctor": Entry("entityflow.cli.stack", "doctor", "Check this machine; each finding with its cure.", STACK),
+    "report": Entry("entityflow.cli.report", "report", "Counts by topic and reason, shards, model.", LOOK),
+    "topics": Entry("entityflow.cli.topics", "app", "Create, list, describe and tail topics.", LOOK),
+    "inspect image": Entry("services.filter.command", "inspect_image", "Scores, hashes and reason of pictures.", LOOK),
+    "inspect url": Entry("services.fetcher.command", "inspect_url", "May an address be fetched, and why.", LOOK),
+    "inspect text": Entry("services.filter.command", "inspect_text", "What the text rules say.", LOOK),
+    "shards": Entry("entityflow.cli.shards", "app", "List, verify and pull shards.", PRODUCT),
+    "model": Entry("services.trainer.command", "app", "List and pull models.", PRODUCT),
+}
+
+GROUP_LINES = {"inspect": "What the rules say of a picture, an address, a text"}
+
+
+def application() -> Any:
+    app = typer.Typer(cls=lazy_group(COMMANDS, GROUP_LINES), add_completion=False, pretty_exceptions_enable=False)
+    app.callback()(entityflow)
+    return get_command(app)
+
+
+def entityflow(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Grow an image-text training set from a knowledge graph, and train CLIP on it.
+
+    First steps: `entityflow demo`, then `entityflow report`.
+    """
