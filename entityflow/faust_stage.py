@@ -35,6 +35,7 @@ from entityflow.stage.intake import BACKOFF_SECONDS, decoded
 from entityflow.stage.mapping import Step
 from entityflow.stage.messages import Message, Received
 from entityflow.stage.producing import CURRENT, Sender
+from entityflow.stage.table import Apply, Table
 from entityflow.stage.tracker import OffsetTracker
 from entityflow.topics import load_topics
 
@@ -65,6 +66,7 @@ class FaustStage:
         self.service, self.settings = service, settings
         self.health = Health(self._status)
         self._steps: dict[str, tuple[Step, int]] = {}
+        self._tables: list[Table] = []
         self._resources: list[Callable[[], AbstractAsyncContextManager[Any]]] = []
         self._trackers: dict[TP, OffsetTracker] = {}
         self._tasks: dict[TP, set[asyncio.Task[None]]] = {}
@@ -75,6 +77,10 @@ class FaustStage:
     def map(self, topic: str, step: Step, *, concurrency: int) -> None:
         """async step(received) -> sends, for up to `concurrency` records of the topic at once."""
         self._steps[topic] = (step, concurrency)
+
+    def table(self, topic: str, apply: Apply) -> None:
+        """Read a whole compacted topic before the first record, and follow it."""
+        self._tables.append(Table(topic, apply, None, "beginning"))
 
     def resource(self, enter: Callable[[], AbstractAsyncContextManager[Any]]) -> None:
         """Entered in the loop before the first record, left after the last."""
@@ -94,9 +100,10 @@ class FaustStage:
         return self._error.exit_code if isinstance(self._error, UserError) else 1
 
     async def _main(self) -> None:
+        self._loop = asyncio.get_running_loop()
         self._stop, self._input_wanted = asyncio.Event(), asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, self._stop.set)
+            self._loop.add_signal_handler(number, self._stop.set)
         self._uuids = await asyncio.to_thread(require_topics, self.settings, self._steps)
         await asyncio.to_thread(check_offsets, self.service, self.settings, list(self._steps))
         server = serve_health(self.health, self.settings.metrics_bind, self.settings.metrics_port)
@@ -105,6 +112,9 @@ class FaustStage:
             async with AsyncExitStack() as stack:
                 for enter in self._resources:
                     await stack.enter_async_context(enter())
+                for table in self._tables:
+                    stack.push_async_callback(table.close)
+                    await table.open(self.settings, self._fail_soon)
                 await self._serve()
         finally:
             server.shutdown()
@@ -238,6 +248,10 @@ class FaustStage:
             "retry", topic=message.topic, reason=error.reason, error=str(error), seconds=round(seconds, 2)
         )
         await asyncio.sleep(seconds)
+
+    def _fail_soon(self, error: BaseException) -> None:
+        """As `_fail`, from any thread."""
+        self._loop.call_soon_threadsafe(self._fail, error, None)
 
     def _fail(self, error: BaseException, message: Message | None) -> None:
         if self._error is None:
