@@ -33,3 +33,17 @@ REBALANCES = Counter("entityflow_rebalances", "Assignments and revocations of pa
 GUARDED = Gauge("entityflow_guarded", "1 while input waits for a group below", ["service", "topic"])
 # counter: candidates that ended, by result (accepted, merged, or a reason)
 OUTCOMES = Counter("entityflow_outcomes", "Candidates that ended", ["service", "result"])
+# counter: what the index answered: canonical, copy or unknown
+INDEX_VERDICTS = Counter("entityflow_index_verdicts", "Answers of the index", ["verdict"])
+# counter: canonicals that found one of their rows full, so that a later copy of them may be missed
+INDEX_HOT_ROWS = Counter("entityflow_index_hot_key", "Entries that found their row full")
+# counter: pictures too plain to be compared with others
+FILTER_LOW_DETAIL = Counter("entityflow_filter_low_detail", "Pictures known by their image_id only")
+# counter: texts that were dropped, by reason
+FILTER_TEXTS_DROPPED = Counter("entityflow_filter_texts_dropped", "Texts dropped", ["reason"])
+# counter: fingerprints that were asked again because no answer came
+FILTER_ASKED_AGAIN = Counter("entityflow_filter_asked_again", "Fingerprints sent again without an answer")
+# counter: pages of search results, asked of the provider or found kept in the bucket
+SEARCH_REQUESTS = Counter("entityflow_search_requests", "Pages of search results", ["provider", "source"])
+# counter: queries that led to no candidate at all, by kind of query
+EMPTY_SEARCHES = Counter("entityflow_empty_searches", "Queries without a candidate", ["kind"])

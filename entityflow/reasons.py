@@ -22,6 +22,12 @@ ENDINGS = {
 # dead letters: our own code could not process the record
 REJECTIONS = {
     "undecodable": Reason("The bytes are none of our records.", "Look at who wrote the message: entityflow dlq show."),
+    "query-refused": Reason(
+        "A search provider will not answer this query.", "entityflow dlq show tells what it said."
+    ),
+    "unknown-provider": Reason(
+        "A query names a provider that the domain file does not have.", "Add it under providers, or reset the topic."
+    ),
     "result-too-large": Reason(
         "A result was over the size limit of its topic.", "Lower the stored picture size or raise the topic's limit."
     ),

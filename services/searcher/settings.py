@@ -1,0 +1,13 @@
+"""Settings of the searcher."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from entityflow.settings import Settings
+
+
+class SearcherSettings(Settings):
+    searcher_concurrency: int = Field(default=8, ge=1, description="queries in work at once")
+    searcher_timeout_seconds: float = Field(default=30.0, gt=0, description="for one answer of a provider")
+    searcher_answer_bytes: int = Field(default=8 << 20, gt=0, description="largest answer of a provider")
