@@ -1,0 +1,63 @@
+"""Settings of the fetcher: ENTITYFLOW_FETCHER_..."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from entityflow.pictures import PictureLimits
+from entityflow.settings import MIB, Settings
+
+DAY = 86_400.0
+
+
+class FetcherSettings(Settings):
+    """Delays are seconds. `loopback` ones hold for hosts of the resolve map and for this machine."""
+
+    fetcher_concurrency: int = Field(200, gt=0, description="candidates in work at once")
+    fetcher_delay_seconds: float = Field(1.0, ge=0, description="between two requests to one host key")
+    fetcher_loopback_delay_seconds: float = Field(0.0, ge=0)
+    fetcher_allow_loopback: bool = Field(False, description="fetch from localhost and 127.0.0.1, ports from 1024 on")
+    fetcher_backoff_seconds: float = Field(60.0, gt=0, description="first back-off of a host, doubled each time")
+    fetcher_max_backoff_seconds: float = Field(DAY, gt=0)
+    fetcher_park_seconds: float = Field(10.0, gt=0, description="a longer wait for its host parks a candidate")
+    fetcher_retry_short_seconds: float = Field(60.0, gt=0)
+    fetcher_retry_medium_seconds: float = Field(600.0, gt=0)
+    fetcher_retry_long_seconds: float = Field(3600.0, gt=0)
+    fetcher_max_attempts: int = Field(4, gt=0, description="a parked candidate has made none")
+
+    fetcher_timeout_seconds: float = Field(20.0, gt=0, description="for one whole answer")
+    fetcher_max_bytes: int = Field(20 * MIB, gt=0, description="of one body")
+    fetcher_body_bytes: int = Field(256 * MIB, gt=0, description="of all bodies held at once")
+    fetcher_max_hops: int = Field(5, ge=0, description="redirects of one address")
+    fetcher_robots_seconds: float = Field(DAY, gt=0, le=DAY, description="how long a robots.txt is believed")
+
+    fetcher_decoders: int = Field(2, gt=0, description="child processes that decode")
+    fetcher_decode_seconds: float = Field(10.0, gt=0, description="for one picture")
+    fetcher_short_side_pixels: int = Field(288, gt=0, le=1024, description="of stored pictures; never scaled up")
+    fetcher_jpeg_quality: int = Field(90, ge=50, le=95)
+    fetcher_max_pixels: int = Field(50_000_000, gt=0, description="of a picture, looked at before decoding")
+    fetcher_min_side_pixels: int = Field(16, gt=0)
+    fetcher_max_aspect: float = Field(3.0, ge=1)
+
+    fetcher_reason_days: float = Field(30.0, gt=0, description="how long a permanent reason of an address is believed")
+    fetcher_permission_days: float = Field(7.0, gt=0, description="the same, where permission was refused")
+    fetcher_exhausted_days: float = Field(1.0, gt=0, description="the same, where all attempts failed")
+
+    @property
+    def picture_limits(self) -> PictureLimits:
+        return PictureLimits(
+            short_side_pixels=self.fetcher_short_side_pixels,
+            jpeg_quality=self.fetcher_jpeg_quality,
+            max_pixels=self.fetcher_max_pixels,
+            min_side_pixels=self.fetcher_min_side_pixels,
+            max_aspect=self.fetcher_max_aspect,
+        )
+
+    @property
+    def retry_seconds(self) -> dict[str, float]:
+        """Delay of each retry topic, shortest first."""
+        return {
+            "url-retry-short": self.fetcher_retry_short_seconds,
+            "url-retry-medium": self.fetcher_retry_medium_seconds,
+            "url-retry-long": self.fetcher_retry_long_seconds,
+        }
