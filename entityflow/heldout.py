@@ -9,4 +9,5 @@ HEX_DIGITS = 13  # 52 bits: what a float holds exactly
 
 def is_heldout(image_id: str, share: float) -> bool:
     """Whether the image belongs to the share (0..1) that is never trained on. A larger share only adds images."""
-    return int(content_id("heldout", image_id)[:HEX_DIGITS], 16) < share * 16**HEX_DIGITS
+    place = int(content_id("heldout", image_id)[:HEX_DIGITS], 16)
+    return place < share * float(16**HEX_DIGITS)

@@ -47,3 +47,13 @@ FILTER_ASKED_AGAIN = Counter("entityflow_filter_asked_again", "Fingerprints sent
 SEARCH_REQUESTS = Counter("entityflow_search_requests", "Pages of search results", ["provider", "source"])
 # counter: queries that led to no candidate at all, by kind of query
 EMPTY_SEARCHES = Counter("entityflow_empty_searches", "Queries without a candidate", ["kind"])
+# counter: steps of training that this process took
+TRAINER_STEPS = Counter("entityflow_trainer_steps", "Steps of training")
+# counter: samples drawn by all processes of the run together
+TRAINER_SAMPLES = Counter("entityflow_trainer_samples", "Samples drawn for training")
+# gauge: contrastive loss of the last step
+TRAINER_LOSS = Gauge("entityflow_trainer_loss", "Loss of the last step")
+# gauge: share of the time that steps waited for decoded pictures
+TRAINER_DATA_WAIT = Gauge("entityflow_trainer_data_wait", "Share of the time spent waiting for pictures")
+# counter: shards that cannot be trained on, by reason
+TRAINER_LOST_SHARDS = Counter("entityflow_trainer_lost_shards", "Shards that cannot be trained on", ["reason"])

@@ -6,6 +6,7 @@ mass begins, as a fraction of a pixel, so that a copy of another size or quality
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -62,7 +63,7 @@ def content_box(picture: Image.Image) -> Box:
 
 def _from(side: str, levels: Levels, box: Box) -> Levels:
     """What is inside the box as lines, the outermost of that side first."""
-    inside = levels[int(box.top) : int(np.ceil(box.bottom)), int(box.left) : int(np.ceil(box.right))]
+    inside = levels[int(box.top) : math.ceil(box.bottom), int(box.left) : math.ceil(box.right)]
     if side in ("left", "right"):
         inside = inside.swapaxes(0, 1)
     return inside[::-1] if side in ("bottom", "right") else inside
@@ -101,10 +102,10 @@ def _without(box: Box, side: str, lines: float) -> Box:
         return box
     match side:
         case "top":
-            return replace(box, top=np.floor(box.top) + lines)
+            return replace(box, top=math.floor(box.top) + lines)
         case "left":
-            return replace(box, left=np.floor(box.left) + lines)
+            return replace(box, left=math.floor(box.left) + lines)
         case "bottom":
-            return replace(box, bottom=np.ceil(box.bottom) - lines)
+            return replace(box, bottom=math.ceil(box.bottom) - lines)
         case _:
-            return replace(box, right=np.ceil(box.right) - lines)
+            return replace(box, right=math.ceil(box.right) - lines)

@@ -1,0 +1,50 @@
+"""index: fingerprint -> match
+
+Answers for every picture whether it is known, a copy of a known one, or new: the one judge of duplicates.
+Safe to replay: an answer depends on the order of `fingerprint` alone, and what was answered once is answered again.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+from entityflow.admin import Admin
+from entityflow.records import Match
+from entityflow.settings import load_settings
+from entityflow.stage import Shell, read_topic
+from services.index.answering import FingerprintHandler
+from services.index.settings import IndexSettings
+from services.index.state import DiskState
+
+TOPIC, GROUP = "fingerprint", "index"
+
+
+def build(settings: IndexSettings) -> Shell:
+    """The service, wired and not yet running."""
+    shell = Shell("index", settings)
+    heldout_share = settings.heldout_share()
+    folder = settings.state_dir / "index" / (settings.prefix or "main")
+
+    def committed() -> int:
+        return Admin(settings).committed(GROUP, TOPIC).get(0, 0)
+
+    def answers() -> Iterator[Match]:
+        return (record for _, record in read_topic(settings, "match") if isinstance(record, Match))
+
+    def handler(_partition: int, topic_uuid: str) -> FingerprintHandler:
+        def open_state() -> DiskState:
+            return DiskState(folder, topic_uuid, settings.index_cache_bytes)
+
+        return FingerprintHandler(open_state, committed, answers, settings.index_row_limit, heldout_share)
+
+    shell.batch(TOPIC, handler, max_records=settings.index_batch_records)
+    return shell
+
+
+def main() -> None:
+    sys.exit(build(load_settings(IndexSettings)).run())
+
+
+if __name__ == "__main__":
+    main()
