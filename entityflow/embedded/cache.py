@@ -1,0 +1,42 @@
+"""Where downloads are kept between runs and stacks: ENTITYFLOW_CACHE_DIR, else the user's cache folder."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+from entityflow.errors import UserError
+
+CHUNK = 1 << 20
+
+
+def cache_dir() -> Path:
+    """The cache folder, made if need be; raises UserError where it cannot be written."""
+    base = os.environ.get("ENTITYFLOW_CACHE_DIR") or os.path.join(
+        os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "entityflow"
+    )
+    folder = Path(base)
+    writable(folder)
+    return folder
+
+
+def writable(folder: Path) -> None:
+    """Make a folder and show that a file can be written in it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".write-{os.getpid()}"
+        probe.write_bytes(b"x")
+        probe.unlink()
+    except OSError as exc:
+        raise UserError(
+            f"cannot write in {folder}: {exc.strerror}", hint="free some disk, or choose a folder that is yours"
+        ) from exc
+
+
+def sha256_of(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()

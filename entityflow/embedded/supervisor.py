@@ -1,0 +1,123 @@
+"""The stack: its parts, their ports, and `stack.env`, which tells every command where they are."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import ClassVar, Protocol
+
+from entityflow.embedded.cache import writable
+from entityflow.embedded.jars import Say
+from entityflow.embedded.kafka import KafkaPart
+from entityflow.embedded.ports import free_ports, is_free
+from entityflow.embedded.processes import ServerProcess
+from entityflow.embedded.s3 import S3Part
+from entityflow.errors import UserError
+
+
+class Part(Protocol):
+    """One server of the stack. Each of its ports also needs port + `apart` where that is not 0."""
+
+    name: ClassVar[str]
+    ports: ClassVar[tuple[str, ...]]
+    apart: ClassVar[int]
+    process: ServerProcess
+
+    def __init__(self, folder: Path, ports: dict[str, int]) -> None: ...
+    def environment(self) -> dict[str, str]: ...
+    def start(self, say: Say) -> None: ...
+    def is_ready(self) -> bool: ...
+
+
+PARTS: tuple[type[Part], ...] = (KafkaPart, S3Part)
+
+
+class Stack:
+    """Everything under one folder. `up` starts what does not run and may be called at any time; `down` stops all."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.absolute()
+
+    @property
+    def environment_file(self) -> Path:
+        return self.folder / "stack.env"
+
+    def up(self, only: Sequence[str] = (), say: Say = lambda line: None) -> dict[str, str]:
+        """Start the named parts (none = all) that do not run; returns when each is ready, with the variables to use."""
+        for name in only:
+            if name not in names():
+                raise UserError(f"the stack has no part {name!r}", hint=f"parts: {', '.join(names())}")
+        writable(self.folder)
+        with self._alone():
+            parts = [part for part in self._parts() if not only or part.name in only]
+            with ThreadPoolExecutor(len(parts)) as pool:
+                for done in [pool.submit(_bring_up, part, say) for part in parts]:
+                    done.result()
+            return self._write_environment()
+
+    def down(self) -> None:
+        """Stop every part that runs, the last started first."""
+        if not self.folder.exists():
+            return
+        with self._alone():
+            for part in reversed(self._parts()):
+                part.process.stop()
+
+    def status(self) -> dict[str, dict[str, object]]:
+        """State, pid and ports of each part."""
+        return {
+            part.name: {"state": part.process.state(), "pid": part.process.pid, "ports": self._ports()[part.name]}
+            for part in (self._parts() if self.folder.exists() else [])
+        }
+
+    def _parts(self) -> list[Part]:
+        ports = self._ports()
+        return [kind(self.folder, ports[kind.name]) for kind in PARTS]
+
+    def _ports(self) -> dict[str, dict[str, int]]:
+        """Chosen once and kept; chosen again for a part that does not run and whose port somebody else took."""
+        noted = self.folder / "ports.json"
+        ports: dict[str, dict[str, int]] = json.loads(noted.read_text()) if noted.exists() else {}
+        for kind in PARTS:
+            known = ports.get(kind.name, {})
+            runs = ServerProcess(kind.name, self.folder).state() == "running"
+            if set(known) != set(kind.ports) or (not runs and not all(is_free(port) for port in known.values())):
+                ports[kind.name] = dict(zip(kind.ports, free_ports(len(kind.ports), kind.apart), strict=True))
+        scratch = noted.with_suffix(".new")
+        scratch.write_text(json.dumps(ports, indent=1))
+        scratch.replace(noted)
+        return ports
+
+    def _write_environment(self) -> dict[str, str]:
+        values = {"ENTITYFLOW_STACK_DIR": str(self.folder), "ENTITYFLOW_STATE_DIR": str(self.folder / "state")}
+        for part in self._parts():
+            values |= part.environment()
+        scratch = self.environment_file.with_suffix(".new")
+        handle = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(handle, "w") as file:
+            file.writelines(f"{name}={value}\n" for name, value in values.items())
+        scratch.replace(self.environment_file)
+        return values
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Two commands at once on one stack: the second waits for the first."""
+        with (self.folder / "lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+
+def names() -> list[str]:
+    return [kind.name for kind in PARTS]
+
+
+def _bring_up(part: Part, say: Say) -> None:
+    if part.process.state() != "running":
+        say(f"starting {part.name}")
+        part.start(say)
+    part.process.await_ready(part.is_ready)
