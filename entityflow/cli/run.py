@@ -1,0 +1,81 @@
+"""`entityflow run`: services in the foreground, one process each."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from entityflow.cli.output import say
+from entityflow.cli.services import SERVICES, known
+from entityflow.cli.supervision import Supervisor
+from entityflow.errors import UsageError
+from entityflow.settings import Settings, load_settings
+
+
+def run(
+    services: Annotated[list[str] | None, typer.Argument(help="Names of services, as in services/.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="All ten services.")] = False,
+    directory: Annotated[Path | None, typer.Option("--dir", help="Folder of the local stack.")] = None,
+) -> None:
+    """Run services until Ctrl-C; what crashes is started again.
+
+    The first Ctrl-C or SIGTERM lets each service finish what it holds, the second ends at once; neither loses anything.
+
+    Example: entityflow run fetcher filter
+    """
+    names = list(SERVICES) if every else known(services or [])
+    if not names:
+        raise UsageError("no service is named", hint=f"--all, or one of: {', '.join(SERVICES)}")
+    settings = load_settings(Settings)
+    check_servers(settings)
+    raise typer.Exit(asyncio.run(_run(names, run_directory(settings, directory))))
+
+
+def run_directory(settings: Settings, directory: Path | None = None) -> Path:
+    """Where logs and ports of running services lie."""
+    return (directory or settings.stack_dir) / "run"
+
+
+def check_servers(settings: Settings) -> None:
+    """Raises UserError where the broker, one of its topics or the object store is not as every service needs it."""
+    from entityflow.admin import require_topics
+    from entityflow.objects import Objects
+    from entityflow.topics import load_topics
+
+    require_topics(settings, load_topics())
+    Objects(settings).ensure_bucket()
+
+
+async def _run(names: list[str], directory: Path) -> int:
+    supervisor = Supervisor(directory, say)
+    asked = asyncio.Event()
+
+    def stop() -> None:
+        if asked.is_set():
+            say("stopping now")
+            supervisor.kill()
+            return
+        asked.set()
+        say("stopping: each service finishes what it holds; again to stop now")
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop)
+    supervisor.start(names)
+    say(f"{len(names)} services; logs in {directory}; Ctrl-C stops")
+    ends = (asked.wait(), supervisor.gave_up.wait(), _all_ended(supervisor, names))
+    waits = [asyncio.ensure_future(end) for end in ends]
+    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    for wait in waits:
+        wait.cancel()
+    await supervisor.stop()
+    return supervisor.code
+
+
+async def _all_ended(supervisor: Supervisor, names: list[str]) -> bool:
+    for name in names:
+        await supervisor.finish(name)
+    return True
