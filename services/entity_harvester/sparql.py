@@ -88,15 +88,17 @@ class Sparql:
 
     def count(self, pattern: str, what: str = "*") -> int:
         """How many solutions a pattern has. An aggregate without a row is asked for again, then taken as nothing."""
-        for attempt in range(self._settings.harvester_attempts - 1):
+        empty = 0
+        while empty < self._settings.harvester_attempts - 1:
             try:
                 rows = self._ask(f"SELECT (COUNT({what}) AS ?count) WHERE {{ {pattern} }}")
-            except CutAnswer:  # there is no smaller question
+            except CutAnswer:  # there is no smaller question; `_failed` gives up in the end
                 continue
             for row in rows:
                 if "count" in row and row["count"].value.isdigit():
                     return int(row["count"].value)
-            self._pause("an aggregate without a row", attempt)
+            self._pause("an aggregate without a row", empty)
+            empty += 1
         return 0
 
     def _ask(self, query: str) -> list[Row]:
