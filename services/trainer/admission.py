@@ -1,0 +1,58 @@
+"""A shard is looked through once, before it enters a plan, so that no step of training meets a sample it cannot use."""
+
+from __future__ import annotations
+
+import io
+from collections import Counter
+from dataclasses import dataclass
+
+from PIL import Image
+
+from entityflow.heldout import is_heldout
+from services.trainer.knowledge import Knowledge
+from services.trainer.ledger import Entry, ShardRef
+from services.trainer.reasons import HELD_OUT, NO_SAMPLES, NO_TEXT, UNDECODABLE_PICTURE, BadShard
+from services.trainer.samples import Sample, ShardFile
+
+SKETCH_PIXELS = 32  # a JPEG decodes at an eighth of its size: all of its data is read, little is computed
+
+
+@dataclass(frozen=True)
+class Admitted:
+    """The ledger's entry, and what was left out by reason."""
+
+    entry: Entry
+    left_out: Counter[str]
+
+
+def admit(ref: ShardRef, shard: ShardFile, knowledge: Knowledge, heldout_share: float = 0.0) -> Admitted:
+    """`heldout_share` of the samples is left to evaluation. Raises BadShard where not one sample can be used."""
+    left_out = Counter(shard.left_out)
+    skipped = []
+    for sample in shard.samples:
+        why = HELD_OUT if is_heldout(sample.key, heldout_share) else why_not(sample, shard, knowledge)
+        if why:
+            left_out[why] += 1
+            skipped.append(sample.key)
+    usable = len(shard.samples) - len(skipped)
+    if not usable:
+        counts = ", ".join(f"{count} {why}" for why, count in sorted(left_out.items()) if count)
+        raise BadShard(shard.name, f"no sample can be used ({counts or 'it is empty'})", NO_SAMPLES)
+    return Admitted(Entry(ref=ref, samples=usable, skipped=tuple(skipped)), +left_out)
+
+
+def why_not(sample: Sample, shard: ShardFile, knowledge: Knowledge) -> str | None:
+    """Why a sample is not trained on; none = it is."""
+    if not sample.texts and not any(entity in knowledge.entities for entity in sample.entities):
+        return NO_TEXT
+    return None if decodes(shard.picture(sample)) else UNDECODABLE_PICTURE
+
+
+def decodes(data: bytes) -> bool:
+    try:
+        with Image.open(io.BytesIO(data)) as picture:
+            picture.draft("RGB", (SKETCH_PIXELS, SKETCH_PIXELS))
+            picture.load()
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return False
+    return True

@@ -1,0 +1,84 @@
+"""The model: open_clip's, by name or by a JSON configuration of ours, with its tokenizer and its transform."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import open_clip
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from entityflow.errors import UsageError
+from services.trainer.recipe import Recipe
+
+MAX_TOKENIZER_WORDS = 200_000  # open_clip's tokenizer remembers every word it ever saw
+CONFIGURATIONS = Path(__file__).parent / "models"
+
+
+@dataclass(frozen=True)
+class Clip:
+    """`config` is open_clip's model configuration with the recipe's sizes; mean and std are those of its transform."""
+
+    model: nn.Module
+    tokenizer: Any
+    transform: Callable[[Image.Image], Tensor]  # of a picture to be looked at, not trained on
+    config: dict[str, Any]
+    preprocess: dict[str, Any]
+
+    def tokenize(self, texts: Sequence[str]) -> Tensor:
+        cache = getattr(self.tokenizer, "cache", None)
+        if cache is not None and len(cache) > MAX_TOKENIZER_WORDS:
+            cache.clear()
+        tokens: Tensor = self.tokenizer(list(texts))
+        return tokens
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """uint8 [n, 3, h, w] -> the numbers that the model takes."""
+        mean, std = (
+            torch.tensor(self.preprocess[name], device=images.device).view(1, 3, 1, 1) for name in ("mean", "std")
+        )
+        return (images.float() / 255 - mean) / std
+
+
+def build_clip(recipe: Recipe) -> Clip:
+    """On the CPU, in float32, the same weights for the same seed. Raises UsageError for an unknown model name."""
+    open_clip.add_model_config(CONFIGURATIONS)
+    config = open_clip.get_model_config(recipe.model)
+    if config is None:
+        known = ", ".join(open_clip.list_models()[:5])
+        raise UsageError(f"model {recipe.model!r} is unknown", hint=f"tiny, or one of open_clip's: {known}, ...")
+    torch.manual_seed(recipe.seed)
+    with _without_warnings():
+        model, _, transform = open_clip.create_model_and_transforms(
+            recipe.model,
+            pretrained=recipe.pretrained or None,
+            force_image_size=recipe.image_pixels,
+            force_context_length=recipe.context_length,
+            output_dict=True,
+        )
+    tokenizer = open_clip.get_tokenizer(recipe.model, context_length=recipe.context_length)
+    sized = {
+        **config,
+        "vision_cfg": {**config["vision_cfg"], "image_size": recipe.image_pixels},
+        "text_cfg": {**config["text_cfg"], "context_length": recipe.context_length},
+    }
+    chosen = open_clip.get_model_preprocess_cfg(model)
+    preprocess = {name: chosen[name] for name in ("mean", "std", "interpolation", "resize_mode")}
+    return Clip(model, tokenizer, transform, sized, preprocess)
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """open_clip warns that a model without weights is random; that is what is wanted here."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)

@@ -1,0 +1,127 @@
+"""The shards of a run on this machine: fetched, looked through, opened for a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Protocol
+
+import structlog
+
+from entityflow.metrics import TRAINER_LOST_SHARDS
+from services.trainer.admission import admit
+from services.trainer.batches import OpenShard
+from services.trainer.heldout import HeldOut, read_heldout
+from services.trainer.knowledge import Knowledge
+from services.trainer.ledger import Entry, Ledger, ShardRef
+from services.trainer.plans import Plan
+from services.trainer.reasons import GONE, BadShard
+from services.trainer.samples import ShardFile
+from services.trainer.shard_cache import file_sha256
+from services.trainer.store import Missing
+
+
+class Fetch(Protocol):
+    """A shard's tar as a file on this machine. Raises Missing and BadShard."""
+
+    def fetch(self, name: str, key: str, sha256: str) -> Path: ...
+
+
+class FilesInPlace:
+    """Tars that are here already."""
+
+    def fetch(self, name: str, key: str, sha256: str) -> Path:
+        path = Path(key)
+        if not path.exists():
+            raise Missing(key)
+        if file_sha256(path) != sha256:
+            raise BadShard(name, "changed while it was in use")
+        return path
+
+
+class ShardRoom:
+    """`heldout_share`: of shards without a held-out tar, the share of samples that is never trained on."""
+
+    def __init__(self, fetch: Fetch, heldout_share: float = 0.0) -> None:
+        self._fetch, self._heldout_share = fetch, heldout_share
+        self._log = structlog.get_logger()
+
+    def admit_all(self, ledger: Ledger, references: Iterable[ShardRef], knowledge: Knowledge) -> Ledger:
+        """The ledger with these shards in it; what cannot be used is in it too, with the reason."""
+        for reference in references:
+            if ledger.is_news(reference):
+                ledger = ledger.admit(self._look_through(reference, knowledge))
+        return ledger
+
+    @contextmanager
+    def opened(self, plan: Plan) -> Iterator[list[OpenShard]]:
+        """The plan's shards, in its order. Raises Lost where one is not there any more."""
+        with ExitStack() as stack:
+            shards = []
+            for source in plan.sources:
+                file = self._lost_if_away(source.ref)
+                stack.callback(file.close)
+                shards.append(OpenShard(source, file))
+            yield shards
+
+    def heldout(self, ledger: Ledger) -> list[HeldOut]:
+        """The held-out samples of all shards that are there."""
+        return read_heldout(self._heldout_files(ledger))
+
+    def _look_through(self, ref: ShardRef, knowledge: Knowledge) -> Entry:
+        try:
+            shard = self._open(ref)
+        except (Missing, BadShard) as exc:
+            return self._lost_entry(ref, exc)
+        try:
+            admitted = admit(ref, shard, knowledge, self._share(ref))
+        except BadShard as exc:
+            return self._lost_entry(ref, exc)
+        finally:
+            shard.close()
+        self._log.info("shard_admitted", shard=ref.shard_id, version=ref.version, samples=admitted.entry.samples,
+                       **{why.replace("-", "_"): count for why, count in admitted.left_out.items()})  # fmt: skip
+        return admitted.entry
+
+    def _lost_entry(self, ref: ShardRef, cause: Missing | BadShard) -> Entry:
+        word = cause.word if isinstance(cause, BadShard) else GONE
+        TRAINER_LOST_SHARDS.labels(word).inc()
+        self._log.error("shard_unusable", shard=ref.shard_id, version=ref.version, reason=word, error=str(cause))
+        return Entry(ref=ref, samples=0, lost=word)
+
+    def _lost_if_away(self, ref: ShardRef) -> ShardFile:
+        try:
+            return self._open(ref)
+        except (Missing, BadShard) as exc:
+            raise Lost(ref.shard_id, exc.word if isinstance(exc, BadShard) else GONE) from exc
+
+    def _open(self, ref: ShardRef) -> ShardFile:
+        return ShardFile(self._fetch.fetch(ref.shard_id, ref.tar, ref.sha256), ref.shard_id)
+
+    def _share(self, ref: ShardRef) -> float:
+        return 0.0 if ref.heldout_tar else self._heldout_share
+
+    def _heldout_files(self, ledger: Ledger) -> Iterator[tuple[ShardFile, float]]:
+        for entry in ledger.entries.values():
+            ref = entry.ref
+            key, sha256, share = ref.heldout_tar, ref.heldout_sha256, 1.0
+            if not key and self._heldout_share:
+                key, sha256, share = ref.tar, ref.sha256, self._heldout_share
+            if not key or not sha256:
+                continue
+            try:
+                file = ShardFile(self._fetch.fetch(ref.shard_id, key, sha256), ref.shard_id)
+            except (Missing, BadShard) as exc:
+                self._log.error("heldout_unusable", shard=ref.shard_id, error=str(exc))
+                continue
+            yield file, share
+            file.close()
+
+
+class Lost(Exception):
+    """A shard of the plan is not there any more, or other than it was."""
+
+    def __init__(self, shard_id: str, reason: str) -> None:
+        super().__init__(f"{shard_id}: {reason}")
+        self.shard_id, self.reason = shard_id, reason

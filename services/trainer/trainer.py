@@ -1,0 +1,320 @@
+"""The run: hear of shards, plan a group, carry it out, keep checkpoints, publish; then again.
+
+On many processes the leader decides and the others do the same. What is to be done next is a pure function of the
+checkpoint, the log of shards and the stored plans, so a run that was killed goes on as if it had not been.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import structlog
+import torch
+
+from entityflow import __version__
+from entityflow.errors import Retryable, UserError
+from services.trainer.batches import Batch, Batches, View
+from services.trainer.checkpoints import Checkpoint, read_newest, write_checkpoint
+from services.trainer.clip import build_clip
+from services.trainer.knowledge import NOTHING, Knowledge
+from services.trainer.optimizing import optimizer_tensors, restore_optimizer
+from services.trainer.plans import Plan, plan_new, plan_replay
+from services.trainer.progress import Progress
+from services.trainer.publisher import Publisher, Tell
+from services.trainer.publishing import step_of
+from services.trainer.ranks import Ranks
+from services.trainer.recipe import Recipe
+from services.trainer.registry import LATEST, Published, alias
+from services.trainer.settings import TrainerSettings
+from services.trainer.shard_log import ShardLog
+from services.trainer.shard_room import Lost, ShardRoom
+from services.trainer.state import RunState
+from services.trainer.stepping import Step, Stepper
+from services.trainer.store import Missing, Store
+
+GO, SAVE, STOP = "go", "save", "stop"
+
+
+@dataclass(frozen=True)
+class Work:
+    """A plan, and how many of its steps were taken before."""
+
+    plan: Plan
+    taken: int
+
+
+@dataclass(frozen=True)
+class Wait:
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """All that a run touches outside itself."""
+
+    store: Store
+    log: ShardLog
+    room: ShardRoom
+    newest_knowledge: Callable[[], Knowledge]
+    knowledge: Callable[[str | None], Knowledge]
+    progress: Progress
+    tell: Tell
+
+
+class Trainer:
+    """`run()` until `stop` is set or, where the settings say so, nothing is left to do."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        settings: TrainerSettings,
+        around: Surroundings,
+        ranks: Ranks,
+        device: torch.device,
+        stop: threading.Event,
+    ) -> None:
+        self.recipe, self.settings, self.around, self.ranks = recipe.for_processes(ranks.size), settings, around, ranks
+        self.stop, self.state = stop, RunState()
+        self.published: Published | None = None
+        self._log = structlog.get_logger()
+        self.stepper = Stepper(build_clip(recipe), recipe, ranks, device)
+        self._publisher = Publisher(recipe, around.store, around.room, device, around.tell)
+        self._knowledge: Knowledge = NOTHING
+        self._bad_steps = 0
+        self._saved_step, self._published_step = -1, 0
+        self._saved_at = self._published_at = self._looked_at = time.monotonic()
+
+    def run(self) -> RunState:
+        """Raises UserError where training cannot go on."""
+        self._restore()
+        while (order := self.ranks.from_leader(self._decide() if self.ranks.leads else None)) is not None:
+            if isinstance(order, Work):
+                self._execute(order.plan, order.taken)
+            else:
+                self.stop.wait(order.seconds)
+        if self.ranks.leads and self.state.step > self._saved_step:
+            self._save()
+        return self.state
+
+    # --- what next: the leader only ---
+
+    def _decide(self) -> Work | Wait | None:
+        while not self.stop.is_set():
+            self._hear()
+            plan = self._next_plan()
+            if plan is None:
+                return self._rest()
+            if self._there(plan):
+                return Work(plan, self.state.plan_step)
+        return None
+
+    def _hear(self) -> None:
+        """Take what the log has new into the ledger."""
+        try:
+            news = self.around.log.since(self.state.position)
+        except Retryable as exc:
+            self._log.warning("shards_unknown", error=str(exc))
+            return
+        if news.shards:
+            self._knowledge = self.around.newest_knowledge()
+            self.state.ledger = self.around.room.admit_all(self.state.ledger, news.shards, self._knowledge)
+        self.state.position = news.position
+
+    def _next_plan(self) -> Plan | None:
+        """What is under way; else new shards first, then what was drawn too rarely; none = nothing to do."""
+        state, recipe = self.state, self.recipe
+        if state.plan is not None:
+            return state.plan
+        new = [entry for entry in state.ledger.usable() if not entry.drawn][: recipe.group_shards]
+        if not new:
+            self._looked_at = time.monotonic()
+        if not new and not state.ledger.missing_draws(recipe.passes):
+            return None
+        if new and not self._enough(sum(entry.samples for entry in new)):
+            return None
+        if state.step == 0 and state.baseline is None:
+            state.baseline = self._publisher.measure(self.stepper.clip, state, self._knowledge)
+            self._log.info("untrained", **{k: round(v, 3) for k, v in state.baseline.items() if "accuracy" in k})
+        place = state.place(self._knowledge.version)
+        plan = plan_new(recipe, state.ledger, new, place) if new else plan_replay(recipe, state.ledger, place)
+        state.plan = self._claim(plan)
+        return state.plan
+
+    def _enough(self, samples: int) -> bool:
+        """Whether so few new samples are worth a group, or others may still come."""
+        waited = time.monotonic() - self._looked_at
+        return (
+            samples >= self.recipe.batch_size
+            or self.settings.trainer_exit_when_idle
+            or waited >= self.settings.trainer_group_wait_seconds
+        )
+
+    def _claim(self, plan: Plan) -> Plan:
+        """Store the plan before its first step; one that a killed run stored at this place is taken instead."""
+        key = f"training/plans/{plan.group:06d}.json"
+        try:
+            stored = Plan.from_json(self.around.store.get(key))
+        except (Missing, ValueError, KeyError, TypeError):
+            stored = None
+        if stored is not None and self._fits(stored, plan):
+            return stored
+        self.around.store.put(key, plan.to_json())
+        return plan
+
+    def _fits(self, stored: Plan, plan: Plan) -> bool:
+        """Whether a stored plan follows from where this run stands."""
+        known = self.state.ledger.entries
+        return (stored.parent, stored.batch_size, stored.seed) == (plan.parent, plan.batch_size, plan.seed) and all(
+            source.ref.shard_id in known
+            and (known[source.ref.shard_id].ref, known[source.ref.shard_id].drawn) == (source.ref, source.first_draw)
+            for source in stored.sources
+        )
+
+    def _there(self, plan: Plan) -> bool:
+        """Whether all shards of the plan can be read. If not, the plan ends here and another one is made."""
+        try:
+            with self.around.room.opened(plan):
+                return True
+        except Lost as exc:
+            self._log.error("shard_lost", shard=exc.shard_id, reason=exc.reason, plan=plan.group)
+            self.state.finish_plan()
+            self.state.ledger = self.state.ledger.lose(exc.shard_id, exc.reason)
+            return False
+
+    def _rest(self) -> Wait | None:
+        """Nothing to train on: publish what is new, then wait, or end the run."""
+        if self.state.step > self._published_step:
+            self._publish()
+        if self.settings.trainer_exit_when_idle:
+            return None
+        return Wait(self.settings.trainer_poll_seconds)
+
+    # --- doing it: every process ---
+
+    def _execute(self, plan: Plan, taken: int) -> None:
+        self.state.plan = plan
+        if self._knowledge.version != plan.knowledge:
+            self._knowledge = self.around.knowledge(plan.knowledge)
+        view = View(self.recipe.image_pixels, self.recipe.alt_text_share, self.stepper.clip.tokenize)
+        self._log.info("group", group=plan.group, kind=plan.kind, shards=len(plan.sources), steps=plan.steps,
+                       taken=taken)  # fmt: skip
+        with (
+            ThreadPoolExecutor(self.settings.trainer_loaders, "loader") as pool,
+            self.around.room.opened(plan) as shards,
+        ):
+            batches = Batches(plan, shards, self._knowledge, view, self.ranks)
+            for step, batch in batches.ahead(taken, pool, self.settings.trainer_prefetch_batches):
+                self._take(plan, step, batch)
+                if self.ranks.from_leader(self._signal()) == STOP:
+                    return
+        if not self.ranks.leads:
+            return
+        self.state.finish_plan()
+        if self._due(self._published_at, self.settings.trainer_publish_seconds):
+            self._publish()
+
+    def _take(self, plan: Plan, step: int, batch: Batch) -> None:
+        try:
+            result = self.stepper.take(batch)
+        except torch.cuda.OutOfMemoryError as exc:
+            raise UserError(
+                f"the GPU's memory does not hold a batch of {plan.batch_size} on {self.ranks.size} processes",
+                hint="lower ENTITYFLOW_TRAINER_BATCH_SIZE or ENTITYFLOW_TRAINER_IMAGE_PIXELS, or add processes",
+            ) from exc
+        self.state.plan_step, self.state.step = step + 1, plan.first_step + step + 1
+        self._judge(result)
+        if self.ranks.leads:
+            place = {"group": plan.group, "kind": plan.kind, "group_steps_left": plan.steps - step - 1}
+            self.around.progress.step(self.state.step, result, batch.waited_seconds, place)
+
+    def _judge(self, result: Step) -> None:
+        """Bad steps in a row mean that the run is broken."""
+        self._bad_steps = 0 if result.finite else self._bad_steps + 1
+        if self._bad_steps >= self.settings.trainer_max_bad_steps:
+            good = f"the checkpoint of step {self._saved_step}" if self._saved_step >= 0 else "no checkpoint"
+            raise UserError(
+                f"{self._bad_steps} steps in a row up to step {self.state.step} were not finite; {good} is good",
+                hint="lower ENTITYFLOW_TRAINER_LEARNING_RATE and start again",
+            )
+
+    def _signal(self) -> str:
+        """The leader's word after a step; saves where it is time to."""
+        if not self.ranks.leads:
+            return GO
+        if self.stop.is_set():
+            return STOP
+        steps = self.state.step - max(self._saved_step, 0)
+        if steps >= self.settings.trainer_checkpoint_steps or self._due(
+            self._saved_at, self.settings.trainer_checkpoint_seconds
+        ):
+            self._save()
+        return GO
+
+    # --- keeping it ---
+
+    def _due(self, since: float, seconds: float) -> bool:
+        return time.monotonic() - since >= seconds
+
+    def _publish(self) -> None:
+        checkpoint = self._save()
+        self.published = self._publisher.publish(self.stepper, self.state, self._knowledge, checkpoint)
+        self._published_step = self.state.step
+        self._published_at = time.monotonic()
+
+    def _save(self) -> str | None:
+        """Write a checkpoint; its folder. A store that is away does not stop the training."""
+        stepper = self.stepper
+        state = {
+            "architecture": self.recipe.architecture(),
+            "recipe": self.recipe.to_plain(),
+            "log": self.around.log.identity(),
+            "code": __version__,
+            "torch": torch.__version__,
+            "bad_steps": self._bad_steps,
+            **self.state.to_plain(),
+        }
+        parts = {
+            "model": stepper.model.state_dict(),
+            "optimizer": dict(optimizer_tensors(stepper.model, stepper.optimizer)),
+            "average": stepper.average.tensors,
+            "random": {"cpu": torch.get_rng_state()},
+        }
+        self._saved_at = time.monotonic()
+        try:
+            key = write_checkpoint(
+                self.around.store, Checkpoint(self.state.step, state, parts), self.settings.trainer_keep_checkpoints
+            )
+        except Retryable as exc:
+            self._log.error("checkpoint_failed", step=self.state.step, error=str(exc))
+            return None
+        self._saved_step = self.state.step
+        self._log.info("checkpoint", step=self.state.step, key=key)
+        return key
+
+    def _restore(self) -> None:
+        checkpoint = read_newest(self.around.store, self.recipe.architecture())
+        if checkpoint is None:
+            return
+        found = checkpoint.state["log"]
+        if found != self.around.log.identity():
+            raise UserError(
+                f"checkpoint {checkpoint.key} was made with another `shard` topic ({found})",
+                hint="remove training/ in the bucket to begin anew, or use the topic's own prefix",
+            )
+        self.state = RunState.from_plain(checkpoint.state)
+        stepper = self.stepper
+        stepper.model.load_state_dict(dict(checkpoint.parts["model"]))
+        restore_optimizer(stepper.model, stepper.optimizer, dict(checkpoint.parts["optimizer"]))
+        for name, value in checkpoint.parts["average"].items():
+            stepper.average.tensors[name].copy_(value)
+        torch.set_rng_state(checkpoint.parts["random"]["cpu"])
+        stepper.step = self._saved_step = self.state.step
+        self._bad_steps = int(checkpoint.state["bad_steps"])
+        latest = alias(self.around.store, self.recipe.name, LATEST)
+        self._published_step = step_of(latest) if latest else 0
+        self._knowledge = self.around.newest_knowledge()
+        self._log.info("resumed", checkpoint=checkpoint.key, step=self.state.step, group=self.state.group)
