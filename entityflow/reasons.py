@@ -33,4 +33,25 @@ REJECTIONS = {
     ),
 }
 
-REASONS: dict[str, Reason] = {**ENDINGS, **REJECTIONS}
+# the filter's: what a picture or a text lacks
+FILTER = {
+    "blank": Reason("The picture shows one colour or a dot: it has nothing to learn from or to compare."),
+    "broken-picture": Reason("The bytes do not decode to a picture.", "Nothing; other addresses of it are tried."),
+    "too-small": Reason("A side of the picture is too short.", "Lower filter.min_side_pixels in the domain file."),
+    "extreme-aspect": Reason("The picture is a strip.", "Raise filter.max_aspect in the domain file."),
+    "too-few-bytes": Reason("The picture has as few bytes as a tracking pixel."),
+    "no-text": Reason("No text came with the address.", "Import it with a text column, or use a provider with texts."),
+    "empty-text": Reason("Nothing of the text is left after cleaning."),
+    "long-text": Reason("The text is no caption.", "Raise filter.max_text_characters in the domain file."),
+    "no-letters": Reason("The text is digits and signs."),
+    "short-text": Reason("The text says too little.", "Lower filter.min_text_characters in the domain file."),
+    "file-name": Reason("The text is the name of a file."),
+    "web-address": Reason("The text is a web or mail address."),
+    "placeholder-text": Reason("The text stands on many pages for any picture."),
+    "repeated-words": Reason("Half of the text is one word."),
+    "repeated-characters": Reason("A run of one character fills the text."),
+    "foreign-language": Reason("A long text in no wanted language.", "Change filter.languages in the domain file."),
+    "unknown-picture": Reason("The address was known, but not its picture, and asking again did not help."),
+}
+
+REASONS: dict[str, Reason] = {**ENDINGS, **REJECTIONS, **FILTER}

@@ -209,7 +209,8 @@ class Benchmark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Match:
-    """The index's answer for one image. `origin` is that of the image's first registration.
+    """The index's answer for one image. `origin` is that of the image's first registration; where the image is
+    unknown, that of the fingerprint which is answered.
 
     canonical_id: the image itself = accepted; another image = duplicate of it; none = unknown.
     """

@@ -77,10 +77,10 @@ class FingerprintHandler:
 
 
 def match_of(seq: int, fingerprint: Fingerprint, answer: Registered | None, heldout_share: float) -> Match:
-    """The record that answers a fingerprint; without canonical_id where the image is not registered."""
+    """The record that answers a fingerprint; for an image that is not registered, with the asker's own origin."""
     heldout = is_heldout(fingerprint.image_id, heldout_share)
     if answer is None:
-        return Match(image_id=fingerprint.image_id, seq=seq, heldout=heldout)
+        return Match(image_id=fingerprint.image_id, origin=fingerprint.origin, seq=seq, heldout=heldout)
     return Match(
         image_id=answer.image_id,
         origin=answer.origin,

@@ -39,7 +39,7 @@ def test_each_fingerprint_gets_its_answer_with_the_origin_of_the_first_registrat
     assert copy.canonical_id == first.image_id
     assert copy.distance == 1
     assert unknown.canonical_id is None
-    assert unknown.origin is None
+    assert unknown.origin == LOG[3].record.origin
     index.close()
 
 

@@ -1,0 +1,121 @@
+"""filter: image -> filtered-pair
+
+Judges each picture and its texts, asks the index whether the picture is known, and ends the candidate: a new pair, a
+merge into the sample that has the picture, or a reason. Keeps nothing.
+Safe to replay: the index answers the same again, and an acceptance is told by where the image lies in `image`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Iterator
+
+from entityflow.addresses import BadAddress, parse_address
+from entityflow.heldout import is_heldout
+from entityflow.metrics import FILTER_LOW_DETAIL, FILTER_TEXTS_DROPPED, OUTCOMES
+from entityflow.records import Amend, FilteredPair, Fingerprint, Image, Outcome, Url
+from entityflow.settings import load_settings
+from entityflow.stage import Received, Send, Shell
+from services.filter.asking import Questions
+from services.filter.ending import Ending, ending
+from services.filter.judging import Judgement, Rules
+from services.filter.names import Names
+from services.filter.settings import FilterSettings, rules_of
+
+TOPIC_OF = {FilteredPair: "filtered-pair", Amend: "amend", Url: "url"}
+
+
+class Filter:
+    """The step of the stage, over its rules, the names of entities and the open questions."""
+
+    def __init__(self, rules: Rules, names: Names, questions: Questions, heldout_share: float) -> None:
+        self._rules, self._names, self._questions = rules, names, questions
+        self._heldout_share = heldout_share
+
+    async def step(self, received: Received[Image]) -> list[Send]:
+        """Judge in a thread, ask, end."""
+        image, origin = received.record, received.message.origin
+        began = time.monotonic()
+        judgement = await asyncio.to_thread(self._rules.image, image, self._names.of(image.candidate.entity_id))
+        judged = time.monotonic()
+        _count(judgement)
+        match = await self._questions.ask(
+            Fingerprint(
+                image_id=image.image_id,
+                origin=origin,
+                passed=judgement.passed,
+                hashes=judgement.appearance.hashes if judgement.appearance else None,
+            )
+        )
+        spent = {"judge": (judged - began) * 1000, "index": (time.monotonic() - judged) * 1000}
+        found = ending(image, origin, judgement, match, is_heldout(image.image_id, self._heldout_share))
+        return list(_sends(image, found, spent))
+
+
+def _sends(image: Image, found: Ending, spent: dict[str, float]) -> Iterator[Send]:
+    if found.record is not None:
+        key = _host_key(found.record) if isinstance(found.record, Url) else None
+        yield Send(TOPIC_OF[type(found.record)], found.record, key=key)
+    if found.result is not None:
+        OUTCOMES.labels("filter", found.result).inc()
+        yield Send("outcome", _outcome(image, found.result, spent))
+
+
+def _outcome(image: Image, result: str, spent: dict[str, float]) -> Outcome:
+    candidate = image.candidate
+    return Outcome(
+        candidate_id=candidate.candidate_id,
+        url_id=candidate.url_id,
+        query_id=candidate.query_id,
+        entity_id=candidate.entity_id,
+        round=candidate.round,
+        rank=candidate.rank,
+        provider=candidate.provider,
+        host=_host_key(candidate),
+        address=candidate.address,
+        stage="filter",
+        result=result,
+        url_origin=image.url_origin,
+        image_id=image.image_id,
+        bytes=len(image.payload) if image.payload is not None else None,
+        milliseconds={name: round(value, 1) for name, value in spent.items()},
+        at=time.time(),
+    )
+
+
+def _host_key(candidate: Url) -> str | None:
+    try:
+        return parse_address(candidate.address).host_key
+    except BadAddress:
+        return None
+
+
+def _count(judgement: Judgement) -> None:
+    for reason in judgement.dropped_texts:
+        FILTER_TEXTS_DROPPED.labels(reason).inc()
+    if judgement.appearance and judgement.appearance.hashes and judgement.appearance.hashes.low_detail:
+        FILTER_LOW_DETAIL.inc()
+
+
+def build(settings: FilterSettings) -> Shell:
+    """The service, wired and not yet running."""
+    section, heldout_share = settings.domain_section()
+    rules = rules_of(section)
+    shell = Shell("filter", settings)
+    names = Names(rules)
+    questions = Questions(shell.send, settings.filter_ask_again_seconds)
+    shell.table("entity", names.apply)
+    shell.table("match", questions.answered, follows="image", start="end")
+    step = Filter(rules, names, questions, heldout_share).step
+    shell.map("image", step, concurrency=settings.filter_concurrency)
+    return shell
+
+
+def main() -> None:
+    sys.exit(build(load_settings(FilterSettings)).run())
+
+
+if __name__ == "__main__":
+    main()
