@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -11,29 +12,54 @@ from entityflow.records import Host
 
 GUESSED_SECONDS = 0.2  # of a request to a host that was not seen before
 SMOOTHING = 0.3
+FAULTS_OF_ADDRESSES = 3  # so many in a row are no longer about single addresses
 
 
 class Parked(Exception):
-    """The host is not free soon: come back after `seconds`. Neither an attempt nor a fault."""
+    """The host is not free soon: wait in the retry topic of number `tier`. Neither an attempt nor a fault."""
 
-    def __init__(self, seconds: float) -> None:
-        super().__init__(f"{seconds:.1f} s")
-        self.seconds = seconds
+    def __init__(self, tier: int) -> None:
+        super().__init__(f"tier {tier}")
+        self.tier = tier
+
+
+class HostDown(Exception):
+    """The host failed so often in a row that whoever comes while it is left alone has failed too."""
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(cause)
+        self.cause = cause
 
 
 @dataclass(slots=True)
 class HostState:
-    """`free_at` and `blocked_until` are epoch seconds; `horizon` is when the last parked candidate would get its turn."""
+    """`free_at` and `blocked_until` are epoch seconds; `parked`: by retry topic, when each candidate comes back."""
 
     delay_seconds: float
+    parked: tuple[deque[float], ...]
     blocked_until: float = 0.0
     free_at: float = 0.0
     failures: int = 0
     cause: str | None = None
     request_seconds: float = GUESSED_SECONDS
-    horizon: float = 0.0
     waiting: int = 0
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def seconds_each(self) -> float:
+        """What one request takes of the host's time."""
+        return max(self.delay_seconds, self.request_seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """The numbers of politeness; `tier_seconds` are the delays of the retry topics, shortest first."""
+
+    tier_seconds: tuple[float, ...]
+    park_seconds: float
+    backoff_seconds: float
+    max_backoff_seconds: float
+    failures_until_down: int = 4
 
 
 class Hosts:
@@ -41,15 +67,11 @@ class Hosts:
 
     def __init__(
         self,
+        patience: Patience,
         clock: Callable[[], float],
-        *,
-        park_seconds: float,
-        backoff_seconds: float,
-        max_backoff_seconds: float,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._clock = clock
-        self._park_seconds = park_seconds
-        self._backoff_seconds, self._max_backoff_seconds = backoff_seconds, max_backoff_seconds
+        self._patience, self._clock, self._sleep = patience, clock, sleep
         self._states: dict[str, HostState] = {}
 
     def remember(self, key: str, record: Host | None) -> None:
@@ -64,31 +86,30 @@ class Hosts:
 
     @asynccontextmanager
     async def turn(self, key: str, delay_seconds: float) -> AsyncIterator[HostState]:
-        """The host for one request of ours; raises Parked when that would take too long."""
+        """The host for one candidate; raises Parked when that would take too long, HostDown when it is no use."""
         state = self._state(key, delay_seconds)
-        self._park_if_busy(state)
+        self._leave_if_blocked(state)
+        if self._busy_seconds(state) + state.waiting * state.seconds_each > self._patience.park_seconds:
+            raise Parked(self._tier(state, 0.0))
         state.waiting += 1
         try:
-            async with asyncio.timeout(2 * self._park_seconds) as limit:
+            async with asyncio.timeout(2 * self._patience.park_seconds):
                 await state.turn.acquire()
-                limit.reschedule(None)
         except TimeoutError as exc:
-            raise Parked(self._slot(state)) from exc
+            raise Parked(self._tier(state, 0.0)) from exc
         finally:
             state.waiting -= 1
         try:
-            if state.blocked_until - self._clock() > self._park_seconds:
-                raise Parked(self._slot(state))
+            self._leave_if_blocked(state)
             await self.pause(state)
             yield state
         finally:
             state.turn.release()
-            self._forget_if_plain(key, state)
 
     async def pause(self, state: HostState) -> None:
         """Until the next request may start; called by the holder of the turn before each one."""
-        while (wait := max(state.free_at, state.blocked_until) - self._clock()) > 0:
-            await asyncio.sleep(wait)
+        if (wait := self._busy_seconds(state)) > 0:
+            await self._sleep(wait)
 
     def requested(self, state: HostState, seconds: float) -> None:
         """A request has ended after `seconds`."""
@@ -97,10 +118,18 @@ class Hosts:
 
     def failed(self, key: str, state: HostState, cause: str, asked_seconds: float | None) -> Host:
         """The host asked for patience, or is in trouble: nobody asks it for a while."""
-        own = min(self._backoff_seconds * 2**state.failures, self._max_backoff_seconds)
+        patience = self._patience
+        own = min(patience.backoff_seconds * 2 ** min(state.failures, 30), patience.max_backoff_seconds)
         state.failures, state.cause = state.failures + 1, cause
         state.blocked_until = self._clock() + (own if asked_seconds is None else asked_seconds)
         return self._record(key, state)
+
+    def stumbled(self, key: str, state: HostState, cause: str) -> Host | None:
+        """One fault may be of one address; a row of them is the host's."""
+        if state.failures + 1 < FAULTS_OF_ADDRESSES:
+            state.failures, state.cause = state.failures + 1, cause
+            return None
+        return self.failed(key, state, cause, None)
 
     def went_well(self, key: str, state: HostState) -> Host | None:
         """The record to write where this changed something."""
@@ -109,29 +138,43 @@ class Hosts:
         state.failures, state.cause, state.blocked_until = 0, None, 0.0
         return self._record(key, state)
 
+    def blocked_seconds(self, state: HostState) -> float:
+        return max(0.0, state.blocked_until - self._clock())
+
+    def sweep(self) -> None:
+        """Forget the hosts about which there is nothing to remember."""
+        now = self._clock()
+        for key, state in list(self._states.items()):
+            plain = not (state.waiting or state.failures or state.turn.locked() or max(map(len, state.parked)))
+            if plain and max(state.free_at, state.blocked_until) <= now:
+                del self._states[key]
+
     def _state(self, key: str, delay_seconds: float) -> HostState:
-        return self._states.setdefault(key, HostState(delay_seconds))
+        if key not in self._states:
+            self._states[key] = HostState(delay_seconds, tuple(deque() for _ in self._patience.tier_seconds))
+        return self._states[key]
 
-    def _park_if_busy(self, state: HostState) -> None:
-        now = self._clock()
-        each = max(state.delay_seconds, state.request_seconds)
-        begin = max(state.free_at, state.blocked_until, now)
-        if begin - now + state.waiting * each > self._park_seconds:
-            raise Parked(self._slot(state))
+    def _busy_seconds(self, state: HostState) -> float:
+        return max(0.0, state.free_at - self._clock(), state.blocked_until - self._clock())
 
-    def _slot(self, state: HostState) -> float:
-        """Seconds until a parked candidate should come back, spread so that not all come back at once."""
-        now = self._clock()
-        each = max(state.delay_seconds, state.request_seconds)
-        begin = max(state.free_at, state.blocked_until, now) + state.waiting * each
-        state.horizon = max(state.horizon, begin) + each
-        return state.horizon - now
+    def _leave_if_blocked(self, state: HostState) -> None:
+        blocked = self.blocked_seconds(state)
+        if blocked and state.failures >= self._patience.failures_until_down:
+            raise HostDown(state.cause or "")
+        if blocked > self._patience.park_seconds:
+            raise Parked(self._tier(state, blocked))
 
-    def _forget_if_plain(self, key: str, state: HostState) -> None:
-        """Hosts without anything to remember do not pile up."""
-        now = self._clock()
-        if not state.waiting and not state.failures and max(state.free_at, state.horizon) <= now:
-            self._states.pop(key, None)
+    def _tier(self, state: HostState, seconds: float) -> int:
+        """The longest retry topic within `seconds` that is not full: no more candidates than the host can take."""
+        now, last = self._clock(), len(self._patience.tier_seconds) - 1
+        tier = max([n for n, delay in enumerate(self._patience.tier_seconds) if delay <= seconds], default=0)
+        for parked in state.parked:
+            while parked and parked[0] <= now:
+                parked.popleft()
+        while tier < last and len(state.parked[tier]) * state.seconds_each >= self._patience.tier_seconds[tier]:
+            tier += 1
+        state.parked[tier].append(now + self._patience.tier_seconds[tier])
+        return tier
 
     def _record(self, key: str, state: HostState) -> Host:
         return Host(

@@ -27,7 +27,7 @@ _AI_REFUSALS = re.compile(r"\b(ai-train|train-ai)\s*=\s*(no|n)\b", re.IGNORECASE
 
 @dataclass(frozen=True, slots=True)
 class Robots:
-    """What one origin says to us. `unavailable`: it could not be asked, so nothing may be requested for now."""
+    """What one origin says to us. `unavailable`: the reason why it could not be asked."""
 
     source: str
     rules: Protego | None = None
@@ -45,12 +45,13 @@ def robots_of_answer(status: int, body: bytes) -> Robots:
     if 200 <= status < 300:
         return parse_robots(body)
     if status == 429 or status >= 500:
-        return robots_unavailable(f"status {status}")
+        return robots_unavailable("robots-unavailable", f"robots.txt: status {status}")
     return Robots(f"no robots.txt: status {status}")
 
 
-def robots_unavailable(why: str) -> Robots:
-    return Robots("robots.txt", unavailable=why)
+def robots_unavailable(reason: str, source: str = "robots.txt") -> Robots:
+    """Nothing may be requested until it can be asked again."""
+    return Robots(source, unavailable=reason)
 
 
 def parse_robots(body: bytes) -> Robots:

@@ -1,0 +1,269 @@
+"""What becomes of one candidate: an image, a sighting, another try, its next address, or the reason why it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, replace
+
+from entityflow.addresses import BadAddress, WebAddress, parse_address
+from entityflow.http import FetchFailed
+from entityflow.metrics import OUTCOMES
+from entityflow.pictures import BadPicture, StoredPicture
+from entityflow.records import MAX_EVIDENCE, Address, Host, Image, Outcome, Permission, Url, image_id
+from entityflow.stage import Received, Send
+from entityflow.topics import RETRY_TOPICS
+from services.fetcher.bodies import ByteBudget
+from services.fetcher.known import KnownAddresses
+from services.fetcher.politeness import HostDown, Parked
+from services.fetcher.visits import Visit, Visitor
+
+DAY = 86_400.0
+OF_PERMISSION = frozenset(("robots-denied", "opted-out", "tdm-reserved"))
+# reasons that a change of settings would lift: the address may be asked again at once
+OF_SETTINGS = frozenset(("no-contact", "private-address", "too-many-bytes"))
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    retry_seconds: tuple[float, ...]
+    max_attempts: int
+    reason_days: float
+    permission_days: float
+    exhausted_days: float
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A candidate at one of its addresses, and what it cost so far."""
+
+    received: Received[Url]
+    address: WebAddress
+    visit: Visit
+
+    @property
+    def record(self) -> Url:
+        return self.received.record
+
+    @property
+    def partition(self) -> int:
+        return self.received.message.partition
+
+
+class Candidates:
+    """The step of the fetching stage. What it sends before it returns is acknowledged before what it returns."""
+
+    def __init__(
+        self,
+        visitor: Visitor,
+        known: KnownAddresses,
+        budget: ByteBudget,
+        decode: Callable[[bytes], Awaitable[StoredPicture]],
+        send: Callable[[Iterable[Send]], Awaitable[None]],
+        policy: Policy,
+        clock: Callable[[], float],
+    ) -> None:
+        self._visitor, self._known, self._budget = visitor, known, budget
+        self._decode, self._send, self._policy, self._clock = decode, send, policy, clock
+
+    async def step(self, received: Received[Url]) -> list[Send]:
+        record = received.record
+        try:
+            address = parse_address(record.address, record.page_url)
+        except BadAddress as exc:
+            return self._go_on(received, None, Visit(failure=FetchFailed(exc.reason, exc.detail)))
+        key = received.message.key
+        if key is not None and key != address.host_key.encode():
+            return [to_url(record, address, received.message.attempt)]
+        async with self._known.exclusive(address.url_id):
+            entry = None if record.refetch else self._known.find(address.url_id)
+            if entry is not None:
+                return self._from_known(received, address, entry)
+            return await self._ask(received, address)
+
+    # --- without a request ---
+
+    def _from_known(self, received: Received[Url], address: WebAddress, entry: Address) -> list[Send]:
+        if entry.image_id is not None:
+            sighting = Image(
+                image_id=entry.image_id,
+                final_url=entry.final_url,
+                permission=entry.permission or Permission(decision="allowed"),
+                candidate=received.record,
+                url_origin=received.message.origin,
+            )
+            return [Send("image", sighting)]
+        if entry.reason is not None:
+            failure = FetchFailed(entry.reason, "known from an earlier try")
+            return self._go_on(received, address, Visit(failure=failure))
+        return self._hop(received, address, parse_address(entry.final_url or ""))
+
+    # --- with requests ---
+
+    async def _ask(self, received: Received[Url], address: WebAddress) -> list[Send]:
+        try:
+            async with self._budget.lease() as lease:
+                visit = await self._visitor.visit(address, received.record.hop, lease)
+                picture = await self._picture(visit)
+        except Parked as parked:
+            return [retry(RETRY_TOPICS[parked.tier], received.record, address, received.message.attempt)]
+        except HostDown as down:
+            visit, picture = Visit(failure=FetchFailed(down.cause, "the host is left alone", transient=True)), None
+        attempt = Attempt(received, address, visit)
+        if picture is not None:
+            return await self._accept(attempt, picture)
+        if visit.moved_to is not None:
+            return await self._move(attempt, visit.moved_to)
+        return await self._fail(attempt)
+
+    async def _picture(self, visit: Visit) -> tuple[str, StoredPicture] | None:
+        """(image_id, picture); a body that is none becomes the failure of the visit."""
+        if visit.body is None:
+            return None
+        try:
+            async with visit.timed("decode"):
+                return image_id(visit.body), await self._decode(visit.body)
+        except BadPicture as exc:
+            visit.failure = FetchFailed(exc.reason, exc.detail)
+            return None
+
+    async def _accept(self, attempt: Attempt, found: tuple[str, StoredPicture]) -> list[Send]:
+        """The image first; when it is acknowledged, its addresses are known."""
+        identity, picture = found
+        permission = Permission(decision="allowed", evidence=evidence(attempt.visit))
+        final = attempt.visit.trail[-1].request
+        image = Image(
+            image_id=identity,
+            payload=picture.payload,
+            format=picture.format,
+            width=picture.width,
+            height=picture.height,
+            original=picture.original,
+            final_url=final,
+            permission=permission,
+            candidate=attempt.record,
+            url_origin=attempt.received.message.origin,
+        )
+        await self._send([Send("image", image)])
+        entries = [
+            Address(url_id=url_id, image_id=identity, final_url=final, permission=permission)
+            for url_id in trail_ids(attempt.visit)
+        ]
+        await self._learn(attempt, entries)
+        return host_sends(attempt)
+
+    async def _move(self, attempt: Attempt, target: WebAddress) -> list[Send]:
+        """On to another host, or to an address whose answer is known; what led there is remembered."""
+        expires = self._clock() + self._policy.reason_days * DAY
+        entries = [
+            Address(url_id=url_id, final_url=target.request, expires=expires) for url_id in trail_ids(attempt.visit)
+        ]
+        await self._learn(attempt, entries)
+        return host_sends(attempt) + self._hop(attempt.received, attempt.address, target)
+
+    async def _fail(self, attempt: Attempt) -> list[Send]:
+        failure, visit = attempt.visit.failure, attempt.visit
+        assert failure is not None
+        tries = attempt.received.message.attempt + 1
+        if failure.transient and tries < self._policy.max_attempts:
+            topic = self._retry_topic(tries - 1, visit.wait_seconds)
+            return [*host_sends(attempt), retry(topic, attempt.record, attempt.address, tries)]
+        if failure.reason not in OF_SETTINGS:
+            expires = self._clock() + self._days(failure) * DAY
+            denied = failure.reason in OF_PERMISSION
+            permission = Permission(decision="denied", evidence=evidence(visit)) if denied else None
+            ids = trail_ids(visit) or [attempt.address.url_id]
+            await self._learn(
+                attempt,
+                [Address(url_id=i, reason=failure.reason, permission=permission, expires=expires) for i in ids],
+            )
+        return host_sends(attempt) + self._go_on(attempt.received, attempt.address, visit)
+
+    def _days(self, failure: FetchFailed) -> float:
+        if failure.transient:
+            return self._policy.exhausted_days
+        return self._policy.permission_days if failure.reason in OF_PERMISSION else self._policy.reason_days
+
+    def _retry_topic(self, tries: int, wait_seconds: float) -> str:
+        """Each try waits in the next longer topic, and no shorter than the host asked for."""
+        long_enough = [n for n, delay in enumerate(self._policy.retry_seconds) if delay >= wait_seconds]
+        asked = min(long_enough, default=len(RETRY_TOPICS) - 1)
+        return RETRY_TOPICS[min(max(tries, asked), len(RETRY_TOPICS) - 1)]
+
+    async def _learn(self, attempt: Attempt, entries: list[Address]) -> None:
+        await self._send(Send("address", entry, partition=attempt.partition) for entry in entries)
+        for entry in entries:
+            self._known.learn(entry.url_id, entry)
+
+    # --- to the next address, or the end ---
+
+    def _hop(self, received: Received[Url], address: WebAddress, target: WebAddress) -> list[Send]:
+        record = received.record
+        if target.request in record.tried:
+            return self._go_on(received, address, Visit(failure=FetchFailed("redirect-loop", target.request[:200])))
+        tried = (*record.tried, address.request)
+        return [to_url(replace(record, address=target.request, hop=record.hop + 1, tried=tried), target)]
+
+    def _go_on(self, received: Received[Url], address: WebAddress | None, visit: Visit) -> list[Send]:
+        """With the next alternate, under the id of the first address; without one the candidate has ended."""
+        record = received.record
+        tried = (*record.tried, address.request if address else record.address[:200])
+        for number, text in enumerate(record.alternates):
+            try:
+                alternate = parse_address(text, record.page_url)
+            except BadAddress:
+                continue
+            if alternate.request not in tried:
+                rest = record.alternates[number + 1 :]
+                return [
+                    to_url(replace(record, address=alternate.request, alternates=rest, tried=tried, hop=0), alternate)
+                ]
+        return [Send("outcome", self._outcome(received, address, visit))]
+
+    def _outcome(self, received: Received[Url], address: WebAddress | None, visit: Visit) -> Outcome:
+        record, failure = received.record, visit.failure
+        assert failure is not None
+        OUTCOMES.labels("fetcher", failure.reason).inc()
+        return Outcome(
+            candidate_id=record.candidate_id,
+            url_id=record.url_id,
+            query_id=record.query_id,
+            entity_id=record.entity_id,
+            round=record.round,
+            rank=record.rank,
+            provider=record.provider,
+            host=address.host_key if address else None,
+            address=printable(record.address),
+            stage="fetcher",
+            result=failure.reason,
+            url_origin=received.message.origin,
+            bytes=len(visit.body) if visit.body else None,
+            milliseconds=visit.milliseconds,
+            detail=printable(failure.detail),
+            at=self._clock(),
+        )
+
+
+def to_url(record: Url, address: WebAddress, attempt: int = 0) -> Send:
+    return Send("url", record, key=address.host_key, attempt=attempt)
+
+
+def retry(topic: str, record: Url, address: WebAddress, attempt: int) -> Send:
+    return Send(topic, record, key=address.host_key, attempt=attempt)
+
+
+def host_sends(attempt: Attempt) -> list[Send]:
+    host: Host | None = attempt.visit.host
+    return [Send("host", host, partition=attempt.partition)] if host else []
+
+
+def trail_ids(visit: Visit) -> list[str]:
+    return list(dict.fromkeys(address.url_id for address in visit.trail))
+
+
+def evidence(visit: Visit) -> tuple[str, ...]:
+    return tuple(printable(item) for item in dict.fromkeys(visit.evidence))[:MAX_EVIDENCE]
+
+
+def printable(text: str) -> str:
+    """At most 300 characters that any encoding can hold."""
+    return text[:300].encode("utf-8", "backslashreplace").decode()

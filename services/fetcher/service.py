@@ -1,0 +1,142 @@
+"""fetcher: url -> image
+
+Asks each address once, politely and only where it is permitted, decodes what comes in a child process, and writes the
+picture as it will be stored; an address that is known gives a sighting without a request. A second stage, the mover,
+returns candidates from the retry topics to `url` when their delay is over.
+Safe to replay: an address that was answered is known, the ids of image and candidate are functions of their content,
+and an address is remembered only after its image is acknowledged.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+
+import structlog
+
+from entityflow.addresses import WebAddress
+from entityflow.http import WebClient, open_session
+from entityflow.reach import Reach, load_reach
+from entityflow.records import Host, Record, Url
+from entityflow.sandbox import Sandbox
+from entityflow.settings import load_settings
+from entityflow.stage import Message, Received, Send, Shell
+from services.fetcher.bodies import ByteBudget
+from services.fetcher.candidates import Candidates, Policy
+from services.fetcher.known import KnownAddresses
+from services.fetcher.mover import Mover
+from services.fetcher.politeness import Hosts, Patience
+from services.fetcher.robots_cache import RobotsCache
+from services.fetcher.settings import FetcherSettings
+from services.fetcher.visits import VisitLimits, Visitor
+
+SWEEP_SECONDS = 60.0
+MOVER_CONCURRENCY = 1000
+
+
+class Fetcher:
+    """Everything that a running fetcher holds; what needs the event loop is made in `opened`."""
+
+    def __init__(self, shell: Shell, settings: FetcherSettings, reach: Reach) -> None:
+        self._shell, self._settings, self._reach = shell, settings, reach
+        self._hosts = Hosts(patience(settings), time.time)
+        self._known = KnownAddresses(time.time)
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[None]:
+        settings = self._settings
+        with Sandbox(
+            settings.picture_limits, children=settings.fetcher_decoders, seconds=settings.fetcher_decode_seconds
+        ) as sandbox:
+            async with open_session(self._reach, connections=settings.fetcher_concurrency) as session:
+                web = WebClient(session, self._reach, settings.fetcher_timeout_seconds)
+                self._robots = robots_cache(web, settings)
+                visitor = Visitor(web, self._hosts, self._robots, visit_limits(settings), time.time, self._is_known)
+                self._candidates = Candidates(
+                    visitor,
+                    self._known,
+                    ByteBudget(settings.fetcher_body_bytes),
+                    sandbox.decode_soon,
+                    self._shell.send,
+                    policy(settings),
+                    time.time,
+                )
+                yield
+
+    async def step(self, received: Received[Url]) -> Iterable[Send]:
+        return await self._candidates.step(received)
+
+    def learn_address(self, key: str, record: Record | None, message: Message) -> None:
+        self._known.learn(key, record)
+
+    def learn_host(self, key: str, record: Record | None, message: Message) -> None:
+        self._hosts.remember(key, record if isinstance(record, Host) else None)
+
+    async def sweep(self) -> None:
+        self._hosts.sweep()
+        self._robots.sweep()
+
+    def _is_known(self, address: WebAddress) -> bool:
+        return self._known.find(address.url_id) is not None
+
+
+def patience(settings: FetcherSettings) -> Patience:
+    return Patience(
+        tier_seconds=tuple(settings.retry_seconds.values()),
+        park_seconds=settings.fetcher_park_seconds,
+        backoff_seconds=settings.fetcher_backoff_seconds,
+        max_backoff_seconds=settings.fetcher_max_backoff_seconds,
+    )
+
+
+def robots_cache(web: WebClient, settings: FetcherSettings) -> RobotsCache:
+    return RobotsCache(
+        web,
+        time.time,
+        seconds=settings.fetcher_robots_seconds,
+        unavailable_seconds=min(settings.fetcher_retry_short_seconds, settings.fetcher_robots_seconds),
+    )
+
+
+def visit_limits(settings: FetcherSettings) -> VisitLimits:
+    return VisitLimits(
+        delay_seconds=settings.fetcher_delay_seconds,
+        loopback_delay_seconds=settings.fetcher_loopback_delay_seconds,
+        max_bytes=settings.fetcher_max_bytes,
+        max_hops=settings.fetcher_max_hops,
+    )
+
+
+def policy(settings: FetcherSettings) -> Policy:
+    return Policy(
+        retry_seconds=tuple(settings.retry_seconds.values()),
+        max_attempts=settings.fetcher_max_attempts,
+        reason_days=settings.fetcher_reason_days,
+        permission_days=settings.fetcher_permission_days,
+        exhausted_days=settings.fetcher_exhausted_days,
+    )
+
+
+def main() -> int:
+    settings = load_settings(FetcherSettings)
+    reach = load_reach(settings, allow_loopback=settings.fetcher_allow_loopback)
+    if not reach.contact:
+        structlog.get_logger().warning("no_contact", effect="nothing is requested from the Internet", set="CONTACT")
+    shell = Shell("fetcher", settings)
+    fetcher = Fetcher(shell, settings, reach)
+    shell.resource(fetcher.opened)
+    shell.table("address", fetcher.learn_address, follows="url")
+    shell.table("host", fetcher.learn_host, follows="url")
+    shell.map("url", fetcher.step, concurrency=settings.fetcher_concurrency)
+    mover = Mover(time.time, lambda: shell.stopping)
+    for topic, seconds in settings.retry_seconds.items():
+        shell.map(topic, mover.after(seconds), concurrency=MOVER_CONCURRENCY, group="fetcher-mover")
+    shell.every(1.0, mover.look)
+    shell.every(SWEEP_SECONDS, fetcher.sweep)
+    return shell.run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
