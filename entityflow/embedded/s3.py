@@ -90,7 +90,13 @@ class S3Part:
             *(binary, "-logtostderr=true", "server", f"-dir={data}"),
             *(f"-ip={LOOPBACK}", f"-ip.bind={LOOPBACK}", "-master.telemetry=false"),
             *(f"-master.port={ports['master']}", f"-volume.port={ports['volume']}"),
-            *("-filer", f"-filer.port={ports['filer']}", "-master.volumeSizeLimitMB=64", "-volume.max=100"),
+            *(
+                "-filer",
+                f"-filer.port={ports['filer']}",
+                "-master.volumeSizeLimitMB=64",
+                "-volume.max=100",
+                "-volume.preStopSeconds=0",
+            ),
             *("-s3", f"-s3.port={ports['s3']}", "-s3.port.iceberg=0", "-s3.port.lance=0", f"-s3.config={config}"),
         ]
 

@@ -1,0 +1,167 @@
+"""The object store client against a real S3 server, and against one whose answers get lost."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlsplit
+
+import pytest
+from pydantic import SecretStr
+
+from entityflow.errors import Retryable, UserError
+from entityflow.objects import ObjectMissing, Objects
+from entityflow.settings import Settings
+
+
+@pytest.fixture
+def objects(settings: Settings) -> Objects:
+    return Objects(settings, budget_seconds=5)
+
+
+@pytest.mark.parametrize("key", ["plain", "a b", "q?x", "h#x", "p+l", "t~x", "per%41", "d/ö/ü", "x" * 200])
+def test_any_key_comes_back_as_it_was_given(objects, key):
+    objects.put(key, b"content of " + key.encode())
+
+    assert objects.get(key) == b"content of " + key.encode()
+    assert [stored.key for stored in objects.list()] == [key]
+
+
+def test_prefixes_keep_two_domains_apart(objects, settings):
+    other = Objects(settings.model_copy(update={"prefix": settings.prefix + "x"}))
+    objects.put("k", b"mine")
+
+    assert other.size("k") is None
+    assert list(other.list()) == []
+
+
+def test_the_first_conditional_put_wins(objects):
+    assert objects.put_if_absent("k", b"first") is True
+    assert objects.put_if_absent("k", b"second") is False
+    assert objects.get("k") == b"first"
+
+
+def test_of_many_at_once_one_conditional_put_wins(objects):
+    with ThreadPoolExecutor(16) as pool:
+        won = list(pool.map(lambda number: objects.put_if_absent("k", b"%d" % number), range(16)))
+
+    assert won.count(True) == 1
+    assert objects.get("k") == b"%d" % won.index(True)
+
+
+def test_a_conditional_put_above_the_part_size_is_still_one_put(objects, tmp_path):
+    big = tmp_path / "big"
+    big.write_bytes(b"x" * (6 << 20))
+    objects.put("k", b"first")
+
+    assert objects.put_if_absent("k", big) is False
+    assert objects.size("k") == 5
+
+
+def test_a_file_and_a_range_of_it_are_read(objects, tmp_path):
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.write_bytes(bytes(range(256)) * 100)
+    objects.put("k", source)
+
+    objects.download("k", target)
+
+    assert target.read_bytes() == source.read_bytes()
+    assert objects.get_range("k", 255, 3) == b"\xff\x00\x01"
+    assert objects.get_range("k", 3, 0) == b""
+
+
+def test_an_empty_object_is_an_object(objects):
+    assert objects.put_if_absent("k", b"") is True
+    assert objects.get("k") == b""
+    assert objects.size("k") == 0
+
+
+def test_what_is_not_there_says_so(objects, tmp_path):
+    assert objects.size("nothing") is None
+    objects.delete("nothing")
+    with pytest.raises(ObjectMissing, match="nothing"):
+        objects.get("nothing")
+    with pytest.raises(ObjectMissing):
+        objects.download("nothing", tmp_path / "target")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_wrong_secret_is_one_line_with_its_cure(settings):
+    wrong = Objects(settings.model_copy(update={"s3_secret_key": SecretStr("wrong")}))
+
+    with pytest.raises(UserError, match="SignatureDoesNotMatch") as caught:
+        wrong.put("k", b"x")
+    assert "ENTITYFLOW_S3_SECRET_KEY" in (caught.value.hint or "")
+
+
+def test_an_endpoint_that_is_no_address_is_refused_at_the_start(settings):
+    with pytest.raises(UserError, match="ENTITYFLOW_S3_ENDPOINT='nowhere'"):
+        Objects(settings.model_copy(update={"s3_endpoint": "nowhere"}))
+
+
+def test_a_server_that_is_away_is_tried_again_within_the_budget(settings):
+    away = Objects(settings.model_copy(update={"s3_endpoint": "http://127.0.0.1:9"}), budget_seconds=0.5)
+
+    with pytest.raises(Retryable, match="object-store-away"):
+        away.get("k")
+
+
+class LosesAnswers:
+    """Between client and server: passes all on, but closes the connection instead of the first answer to a PUT."""
+
+    def __init__(self, upstream: tuple[str, int]) -> None:
+        self._upstream = upstream
+        self._lost = False
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.address = f"http://127.0.0.1:{self._server.getsockname()[1]}"
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                client, _ = self._server.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._pass_on, args=(client,), daemon=True).start()
+
+    def _pass_on(self, client: socket.socket) -> None:
+        with client, socket.create_connection(self._upstream) as server:
+            first = client.recv(65536)
+            lose = first.startswith(b"PUT") and not self._lost
+            self._lost |= lose
+            server.sendall(first)
+            threading.Thread(target=self._copy, args=(client, server), daemon=True).start()
+            while data := server.recv(65536):
+                if lose:
+                    return client.shutdown(socket.SHUT_RDWR)
+                client.sendall(data)
+
+    @staticmethod
+    def _copy(source: socket.socket, target: socket.socket) -> None:
+        try:
+            while data := source.recv(65536):
+                target.sendall(data)
+        except OSError:
+            return
+
+    def close(self) -> None:
+        self._server.close()
+
+
+@pytest.fixture
+def lossy(settings: Settings) -> Iterator[Objects]:
+    address = urlsplit(settings.s3_endpoint)
+    between = LosesAnswers((address.hostname or "", address.port or 0))
+    yield Objects(settings.model_copy(update={"s3_endpoint": between.address}), budget_seconds=20)
+    between.close()
+
+
+def test_a_conditional_put_whose_answer_was_lost_is_recognised_as_ones_own(lossy, objects):
+    assert lossy.put_if_absent("k", b"mine") is True
+    assert objects.get("k") == b"mine"
+
+
+def test_a_lost_answer_does_not_make_anothers_object_ones_own(lossy, objects):
+    objects.put("k", b"another's")
+
+    assert lossy.put_if_absent("k", b"mine") is False
