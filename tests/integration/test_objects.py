@@ -133,7 +133,8 @@ class LosesAnswers:
             threading.Thread(target=self._copy, args=(client, server), daemon=True).start()
             while data := server.recv(65536):
                 if lose:
-                    return client.shutdown(socket.SHUT_RDWR)
+                    client.shutdown(socket.SHUT_RDWR)
+                    break
                 client.sendall(data)
 
     @staticmethod
