@@ -24,9 +24,10 @@ class Draft:
 def queries_of_round(entity: Entity, domain: Domain, round_: int) -> list[Query]:
     """The queries of one round: 0 the first `per_entity`, each later one as many more. A retired entity has none.
 
-    Ids depend on what is asked only, so that the same words are never a new query.
+    How many rounds there are is for coverage to say. Ids depend on what is asked only, so that the same words are
+    never a new query.
     """
-    if entity.retired or round_ > domain.queries.rounds:
+    if entity.retired:
         return []
     share = domain.queries.per_entity
     drafts = list(drafts_of(entity, domain))[round_ * share : (round_ + 1) * share]

@@ -75,8 +75,8 @@ def test_no_round_asks_what_another_has_asked() -> None:
     assert asked == ["crane", "flying crane", "young crane"]
 
 
-def test_there_are_no_more_rounds_than_the_domain_allows() -> None:
-    assert queries_of_round(CRANE, domain(attributes=["flying", "young"], rounds=1), 2) == []
+def test_a_round_beyond_the_last_query_asks_nothing() -> None:
+    assert queries_of_round(CRANE, domain(attributes=["flying"]), 2) == []
 
 
 def test_attributes_of_the_natural_type_go_before_those_of_the_domain() -> None:
