@@ -10,6 +10,7 @@ import typer
 
 from entityflow.codec import to_json
 from entityflow.domain import load_domain
+from entityflow.logs import configure_logs
 from entityflow.settings import load_settings
 from services.entity_harvester.harvest import Harvest
 from services.entity_harvester.service import look, run_pass
@@ -26,6 +27,7 @@ def command(
 ) -> None:
     """Read a domain's entities from the knowledge graph and write what is new, changed or gone."""
     settings = load_settings(HarvesterSettings)
+    configure_logs(settings.log_level, settings.log_format, "entity_harvester")
     path = domain or settings.domain
     if path is None:
         raise typer.BadParameter("--domain FILE is wanted (or ENTITYFLOW_DOMAIN)")

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import subprocess
 import sys
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -15,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from aiohttp import ClientSession, web
+
+from tests.integration.loopback import serving
 
 WD, WDT = "http://www.wikidata.org/entity/", "http://www.wikidata.org/prop/direct/"
 NAMES = {
@@ -48,7 +48,7 @@ def oxigraph(folder: Path, triples: list[str]) -> Iterator[str]:
     source.write_text("\n".join(triples) + "\n", encoding="utf-8")
     subprocess.run([program, "load", "--location", store, "--file", source], check=True, capture_output=True)
     server = subprocess.Popen(
-        [program, "serve-read-only", "--location", store, "--bind", f"127.0.0.1:{port}"],
+        [program, "serve", "--location", store, "--bind", f"127.0.0.1:{port}"],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -71,6 +71,14 @@ def _wait_until_it_answers(address: str, server: subprocess.Popen[bytes]) -> Non
         except OSError:
             time.sleep(0.05)
     raise AssertionError(f"oxigraph did not come up at {address}")
+
+
+def update(endpoint: str, request: str) -> None:
+    """A SPARQL update of the graph behind a query address."""
+    body = request.encode()
+    headers = {"Content-Type": "application/sparql-update"}
+    address = endpoint.removesuffix("query") + "update"
+    urllib.request.urlopen(urllib.request.Request(address, body, headers), timeout=10).close()
 
 
 Spoil = Callable[[str, int, bytes], web.Response | None]  # (query, number of the request, true body) -> what is sent
@@ -100,27 +108,9 @@ class Proxy:
 
 @contextmanager
 def proxied(behind: str, spoil: Spoil) -> Iterator[Proxy]:
-    proxy, loop, ready = Proxy(behind, spoil), asyncio.new_event_loop(), threading.Event()
-    stop = asyncio.Event()
-
-    async def serve() -> None:
-        app = web.Application(client_max_size=1 << 24)
-        app.router.add_route("*", "/query", proxy.handle)
-        runner = web.AppRunner(app)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        proxy.address = f"http://127.0.0.1:{runner.addresses[0][1]}/query"
-        ready.set()
-        await stop.wait()
-        await runner.cleanup()
-
-    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
-    thread.start()
-    ready.wait(10)
-    try:
+    proxy = Proxy(behind, spoil)
+    app = web.Application(client_max_size=1 << 24)
+    app.router.add_route("*", "/query", proxy.handle)
+    with serving(app) as address:
+        proxy.address = f"{address}/query"
         yield proxy
-    finally:
-        loop.call_soon_threadsafe(stop.set)
-        thread.join(10)
-        loop.close()
