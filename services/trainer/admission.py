@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from collections import Counter
 from dataclasses import dataclass
-
-from PIL import Image
 
 from entityflow.heldout import is_heldout
 from services.trainer.knowledge import Knowledge
 from services.trainer.ledger import Entry, ShardRef
-from services.trainer.reasons import HELD_OUT, NO_SAMPLES, NO_TEXT, UNDECODABLE_PICTURE, BadShard
+from services.trainer.pictures import open_picture
+from services.trainer.reasons import HELD_OUT, NO_SAMPLES, NO_TEXT, UNDECODABLE_PICTURE, BadPicture, BadShard
 from services.trainer.samples import Sample, ShardFile
 
 SKETCH_PIXELS = 32  # a JPEG decodes at an eighth of its size: all of its data is read, little is computed
@@ -50,9 +48,7 @@ def why_not(sample: Sample, shard: ShardFile, knowledge: Knowledge) -> str | Non
 
 def decodes(data: bytes) -> bool:
     try:
-        with Image.open(io.BytesIO(data)) as picture:
-            picture.draft("RGB", (SKETCH_PIXELS, SKETCH_PIXELS))
-            picture.load()
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        open_picture(data, SKETCH_PIXELS)
+    except BadPicture:
         return False
     return True

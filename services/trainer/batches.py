@@ -90,7 +90,7 @@ class Batches:
         sample = shard.samples[position]
         count = pictures.NUMBERS + texts.NUMBERS
         numbers = uniforms(count, self._plan.seed, "view", self._plan.group, index)
-        picture = pictures.decode(shard.picture(sample))
+        picture = pictures.decode(shard.picture(sample), pictures.decoded_side(self._view.image_pixels))
         image = pictures.training_view(picture, self._view.image_pixels, numbers[: pictures.NUMBERS])
         text = texts.choose_text(sample, self._knowledge, self._view.alt_text_share, numbers[pictures.NUMBERS :])
         return image, text, sample.key

@@ -40,10 +40,9 @@ class Clip:
 
     def normalise(self, images: Tensor) -> Tensor:
         """uint8 [n, 3, h, w] -> the numbers that the model takes."""
-        mean, std = (
-            torch.tensor(self.preprocess[name], device=images.device).view(1, 3, 1, 1) for name in ("mean", "std")
-        )
-        return (images.float() / 255 - mean) / std
+        kind: Any = {"device": images.device, "dtype": self.model.logit_scale.dtype}
+        mean, std = (torch.tensor(self.preprocess[name], **kind).view(1, 3, 1, 1) for name in ("mean", "std"))
+        return (images.to(**kind) / 255 - mean) / std
 
 
 def build_clip(recipe: Recipe) -> Clip:

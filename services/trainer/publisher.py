@@ -21,6 +21,7 @@ from services.trainer.state import RunState
 from services.trainer.stepping import Stepper
 from services.trainer.store import Store
 
+COMPARED = ("accuracy", "entity_accuracy", "retrieval_r1")  # reported beside those of the untrained model
 Tell = Callable[[Model], None]
 
 
@@ -43,7 +44,7 @@ class Publisher:
         """Evaluate, decide, write, tell."""
         with stepper.average.worn_by(stepper.model):
             metrics = self.measure(stepper.clip, state, knowledge)
-        metrics |= {f"untrained_{name}": value for name, value in (state.baseline or {}).items() if "accuracy" in name}
+        metrics |= {f"{name}_before": value for name, value in (state.baseline or {}).items() if name in COMPARED}
         metrics |= {"samples": state.ledger.samples(), "steps": state.step}
         lineage = self._lineage(state, knowledge, checkpoint)
         files = model_files(stepper.clip, stepper.average.tensors, metrics, lineage)

@@ -26,7 +26,10 @@ class ShardLog(Protocol):
         """Of the log that positions belong to."""
 
     def since(self, position: int) -> News:
-        """All that came at or after the position, up to now."""
+        """All that came at or after the position, up to now. Raises Retryable while that cannot be known."""
+
+    def kept(self, position: int) -> None:
+        """A checkpoint holds all up to this position: for displays of the lag."""
 
 
 class FolderLog:
@@ -43,6 +46,9 @@ class FolderLog:
         if self._references is None:
             self._references = tuple(_reference(tar) for tar in self._tars)
         return News(self._references, len(self._references))
+
+    def kept(self, position: int) -> None:
+        """Nobody watches a folder's lag."""
 
 
 def find_tars(paths: list[Path]) -> list[Path]:

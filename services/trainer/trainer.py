@@ -292,6 +292,7 @@ class Trainer:
             self._log.error("checkpoint_failed", step=self.state.step, error=str(exc))
             return None
         self._saved_step = self.state.step
+        self.around.log.kept(self.state.position)
         self._log.info("checkpoint", step=self.state.step, key=key)
         return key
 

@@ -1,0 +1,166 @@
+"""`entityflow train` on shards that lie on this machine, and `entityflow model` for what was published."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from entityflow.errors import UsageError, UserError
+from entityflow.settings import load_settings
+from services.trainer.registry import CHAMPION, LATEST, Published, alias, list_models, pull_model
+from services.trainer.settings import TrainerSettings
+from services.trainer.store import Store
+
+if TYPE_CHECKING:
+    from services.trainer.recipe import Recipe
+    from services.trainer.trainer import Trainer
+
+SCHEMA = 1
+HELDOUT_SHARE = 0.05  # of shards without held-out tars
+
+app = typer.Typer(no_args_is_help=True, help="List and pull models.")
+
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+Name = Annotated[str | None, typer.Option(help="Name of the model; else the domain's.")]
+
+
+def train(
+    shards: Annotated[list[str], typer.Argument(help="Folders or tars of WebDataset shards, ours or img2dataset's.")],
+    out: Annotated[Path, typer.Option(help="Folder for checkpoints and the model; a run goes on from it.")],
+    model: Annotated[str, typer.Option(help="tiny, or a model name of open_clip.")] = "",
+    passes: Annotated[int | None, typer.Option(min=1, help="Draws of each sample.")] = None,
+    batch: Annotated[int | None, typer.Option(min=2, help="Samples in a batch.")] = None,
+    knowledge: Annotated[Path | None, typer.Option(help="knowledge/VERSION.parquet: names and natural types.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train CLIP on shards that you have already.
+
+    Example: entityflow train ./pairs --out ./run --model ViT-B-32 --batch 256
+    """
+    given = {"trainer_model": model, "trainer_passes": passes, "trainer_batch_size": batch}
+    settings = load_settings(
+        TrainerSettings,
+        trainer_exit_when_idle=True,
+        **{name: value for name, value in given.items() if value},
+    )
+    trainer = train_folder(settings, [local(shard) for shard in shards], out, knowledge)
+    published = trainer.published or _last(trainer.around.store, trainer.recipe)
+    files = pull_model(trainer.around.store, published.name, published.version, out / "model")
+    if as_json:
+        print(json.dumps({"schema": SCHEMA, **_plain(published), "folder": str(out / "model")}))
+        return
+    print(out / "model")
+    for name, value in published.metrics.items():
+        typer.echo(f"{name:24} {value:.4g}", err=True)
+    typer.echo(f"{len(files)} files; open_clip loads them as local-dir:{out / 'model'}", err=True)
+
+
+def train_folder(settings: TrainerSettings, paths: list[Path], out: Path, knowledge: Path | None) -> Trainer:
+    """Until every sample was drawn often enough. Raises UserError where there is nothing to train on."""
+    import threading
+
+    from entityflow.domain import load_domain
+    from entityflow.logs import configure_logs
+    from services.trainer.building import build_trainer
+    from services.trainer.knowledge import NOTHING, parse_knowledge
+    from services.trainer.ranks import ranks_from_environment
+    from services.trainer.recipe import make_recipe
+    from services.trainer.shard_log import FolderLog, find_tars
+    from services.trainer.shard_room import FilesInPlace, ShardRoom
+    from services.trainer.store import Folder
+
+    configure_logs(settings.log_level, settings.log_format, "trainer")
+    tars = find_tars(paths)
+    recipe = make_recipe(settings, load_domain(settings.domain) if settings.domain else None)
+    known = parse_knowledge(knowledge.stem, knowledge.read_bytes()) if knowledge else NOTHING
+    ranks = ranks_from_environment()
+    stop = threading.Event()
+    trainer = build_trainer(
+        settings,
+        recipe,
+        Folder(out),
+        FolderLog(tars),
+        ShardRoom(FilesInPlace(), HELDOUT_SHARE),
+        lambda _model: None,
+        stop,
+        ranks,
+        out,
+        known,
+    )
+    try:
+        state = trainer.run()
+    finally:
+        ranks.leave()
+    if not state.ledger.usable():
+        lost = "; ".join(f"{Path(entry.ref.shard_id).name}: {entry.lost}" for entry in state.ledger.entries.values())
+        raise UserError(f"none of {len(tars)} shards can be trained on ({lost})", hint="the lines above say why")
+    return trainer
+
+
+def local(shard: str) -> Path:
+    """Raises UsageError for an address: a shard is a file here, and never a command to run."""
+    if ":" in shard.split("/")[0] and not Path(shard).exists():
+        raise UsageError(f"{shard!r} is no file on this machine", hint="bring shards here first: shards pull DIR")
+    return Path(shard)
+
+
+@app.command("list")
+def list_command(name: Name = None, as_json: AsJson = False) -> None:
+    """Published models, oldest first."""
+    store, name = _store(), name or _name()
+    models = list(list_models(store, name))
+    if as_json:
+        aliases = {which: alias(store, name, which) for which in (LATEST, CHAMPION)}
+        print(json.dumps({"schema": SCHEMA, "name": name, **aliases, "models": [_plain(model) for model in models]}))
+        return
+    for model in models:
+        accuracy = model.metrics.get("accuracy")
+        figure = "-" if accuracy is None else f"{accuracy:.3f}"
+        print(f"{model.version}\t{figure}\t{'promoted' if model.promoted else 'kept back'}\t{model.why}")
+
+
+@app.command()
+def pull(
+    directory: Annotated[Path, typer.Argument(help="Folder to write the model into.")],
+    version: Annotated[str | None, typer.Option(help="A version, latest or champion; else champion.")] = None,
+    name: Name = None,
+    as_json: AsJson = False,
+) -> None:
+    """Bring a model here, as open_clip loads it: create_model_and_transforms("local-dir:DIR")."""
+    store, name = _store(), name or _name()
+    wanted = version or CHAMPION
+    found = alias(store, name, wanted) if wanted in (LATEST, CHAMPION) else wanted
+    if found is None:
+        raise UserError(f"no model {name} is published yet", hint="entityflow run trainer trains one")
+    files = pull_model(store, name, found, directory)
+    if as_json:
+        print(json.dumps({"schema": SCHEMA, "name": name, "version": found, "files": [str(file) for file in files]}))
+        return
+    print(directory)
+    typer.echo(f"{name} {found}: {len(files)} files; open_clip loads them as local-dir:{directory}", err=True)
+
+
+def _store() -> Store:
+    from services.trainer.bucket import Bucket
+
+    return Bucket(load_settings(TrainerSettings))
+
+
+def _name() -> str:
+    from entityflow.domain import load_domain
+    from services.trainer.recipe import make_recipe
+
+    settings = load_settings(TrainerSettings)
+    return make_recipe(settings, load_domain(settings.domain) if settings.domain else None).name
+
+
+def _last(store: Store, recipe: Recipe) -> Published:
+    return list(list_models(store, recipe.name))[-1]
+
+
+def _plain(model: Published) -> dict[str, Any]:
+    return {"version": model.version, "promoted": model.promoted, "why": model.why, "at": model.at,
+            "metrics": dict(model.metrics)}  # fmt: skip

@@ -1,0 +1,366 @@
+"""Pictures, steps, checkpoints and the published model: all that needs torch, on models of a few thousand weights."""
+
+import json
+import math
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import open_clip
+import pytest
+import torch
+from PIL import Image
+from structlog.testing import capture_logs
+
+from entityflow.errors import UserError
+from services.trainer.batches import Batch
+from services.trainer.building import build_trainer
+from services.trainer.checkpoints import complete_steps, folder, read_newest
+from services.trainer.clip import Clip, build_clip
+from services.trainer.knowledge import EntityTexts, Knowledge
+from services.trainer.pictures import NUMBERS, crop_box, decode, open_picture, training_view
+from services.trainer.publishing import decide
+from services.trainer.randomness import uniforms
+from services.trainer.ranks import Ranks
+from services.trainer.reasons import BadPicture
+from services.trainer.recipe import Recipe, make_recipe
+from services.trainer.registry import CHAMPION, Published, alias, list_models, pull_model
+from services.trainer.settings import TrainerSettings
+from services.trainer.shard_log import FolderLog, find_tars
+from services.trainer.shard_room import FilesInPlace, ShardRoom
+from services.trainer.stepping import Step, Stepper
+from services.trainer.store import Folder
+from services.trainer.trainer import Trainer
+from tests.trainer_shards import COLOURS, jpeg, shard
+
+CPU = torch.device("cpu")
+KNOWN = Knowledge(
+    "v", {f"Q-{name}": EntityTexts(f"{name} thing", (f"{name} thing",), name, (), None) for name in COLOURS}
+)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def small(**changes: int | float) -> Recipe:
+    """32-pixel pictures, batches of 8."""
+    base = replace(make_recipe(TrainerSettings(), None), image_pixels=32, context_length=16, batch_size=8, passes=3)
+    return replace(base, warmup_steps=2, ema_half_life_steps=2, group_steps=4, **changes)  # type: ignore[arg-type]
+
+
+def trainer(tars: Path, out: Path, recipe: Recipe | None = None, stop: threading.Event | None = None) -> Trainer:
+    settings = TrainerSettings(trainer_exit_when_idle=True, trainer_checkpoint_steps=2, trainer_threads=1)
+    log, room = FolderLog(find_tars([tars])), ShardRoom(FilesInPlace(), heldout_share=0.2)
+    chosen, ended = recipe or small(), stop or threading.Event()
+    return build_trainer(settings, chosen, Folder(out), log, room, lambda _model: None, ended, Ranks(), out, KNOWN)
+
+
+@pytest.fixture(scope="module")
+def tars(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two shards of 20 samples each."""
+    root = tmp_path_factory.mktemp("tars")
+    shard(root / "a.tar", 20)
+    shard(root / "b.tar", 20, first=20)
+    return root
+
+
+@pytest.fixture(scope="module")
+def finished(tars: Path, tmp_path_factory: pytest.TempPathFactory) -> Trainer:
+    """A run that was not disturbed."""
+    run = trainer(tars, tmp_path_factory.mktemp("run"))
+    run.run()
+    return run
+
+
+@pytest.fixture(scope="module")
+def clip() -> Clip:
+    return build_clip(small())
+
+
+# --- pictures ---
+
+
+def test_a_training_view_is_a_crop_of_the_picture_with_its_colour() -> None:
+    picture = decode(jpeg(COLOURS["green"], width=90, height=60), 50)
+
+    views = [training_view(picture, 32, uniforms(NUMBERS, n)) for n in range(20)]
+
+    assert picture.shape == (3, 60, 90)
+    assert all(view.shape == (3, 32, 32) and view.dtype == torch.uint8 for view in views)
+    assert all(view[1].float().mean() >= view[0].float().mean() - 1 for view in views)
+    assert not torch.equal(views[0], views[1])
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 200), (200, 3), (64, 64)])
+@pytest.mark.parametrize("number", [0.0, 0.5, 0.999999])
+def test_a_crop_never_leaves_its_picture(size: tuple[int, int], number: float) -> None:
+    top, left, height, width = crop_box(*size, np.full(NUMBERS, number))
+
+    assert 0 <= top <= top + height <= size[0]
+    assert 0 <= left <= left + width <= size[1]
+    assert height > 0 < width
+
+
+def test_pictures_that_are_no_plain_jpeg_are_decoded_too(tmp_path: Path) -> None:
+    path = tmp_path / "p"
+    Image.new("CMYK", (40, 30), (0, 255, 255, 0)).save(path, "JPEG")
+    cmyk = decode(path.read_bytes(), 20)
+    Image.new("P", (40, 30)).save(path, "PNG")
+
+    assert cmyk.shape == decode(path.read_bytes(), 20).shape == (3, 30, 40)
+
+
+def test_bytes_that_are_no_picture_raise_one_typed_error() -> None:
+    for data in (b"", b"\xff\xd8\xff cut", b"GIF89a", jpeg(COLOURS["red"])[:200]):
+        with pytest.raises(BadPicture):
+            open_picture(data)
+
+
+# --- texts as tokens ---
+
+
+@pytest.mark.parametrize("context", [16, 32, 77])
+def test_a_long_caption_still_ends_in_the_end_token(context: int) -> None:
+    clip = build_clip(small(context_length=context))
+
+    tokens = clip.tokenize(["leopard " * 200, "a cat"])
+
+    assert tokens.shape == (2, context)
+    assert tokens[0, -1] == tokens[1].max() == 49407
+
+
+# --- steps ---
+
+
+def batch(clip: Clip, seed: int = 0, count: int = 8) -> Batch:
+    images = torch.randint(0, 255, (count, 3, 32, 32), generator=torch.Generator().manual_seed(seed)).to(torch.uint8)
+    return Batch(images, clip.tokenize([f"text {n} {seed}" for n in range(count)]), ("k",) * count, 0.0)
+
+
+def test_the_temperature_never_passes_one_hundred_however_steep_its_gradient(clip: Clip) -> None:
+    stepper = Stepper(build_clip(small()), small(learning_rate=0.5), Ranks(), CPU)
+    stepper.model.logit_scale.data.fill_(math.log(99.9))  # type: ignore[operator, union-attr]
+    first = batch(clip)
+
+    steps = [stepper.take(first) for _ in range(30)]
+
+    assert max(step.logit_scale for step in steps) <= 100.001
+    assert min(step.logit_scale for step in steps) >= 0.999
+    assert all(step.finite for step in steps)
+
+
+def test_a_step_that_is_not_finite_leaves_the_weights_and_is_told(clip: Clip) -> None:
+    stepper = Stepper(build_clip(small()), small(), Ranks(), CPU)
+    before = {name: value.clone() for name, value in stepper.model.named_parameters()}
+    broken = batch(clip)
+    stepper.model.logit_scale.data.fill_(float("nan"))  # type: ignore[operator, union-attr]
+    before["logit_scale"] = stepper.model.logit_scale.detach().clone()  # type: ignore[operator, union-attr]
+
+    step = stepper.take(broken)
+
+    assert not step.finite
+    after = dict(stepper.model.named_parameters())
+    assert all(torch.equal(before[name], after[name]) for name in before if name != "logit_scale")
+
+
+def test_many_bad_steps_in_a_row_end_the_run_and_name_the_last_good_checkpoint(tars: Path, tmp_path: Path) -> None:
+    run = trainer(tars, tmp_path)
+    run._saved_step = 12
+
+    bad = Step(float("nan"), float("nan"), 1e-3, 14.0, False)
+    for _ in range(19):
+        run._judge(bad)
+
+    with pytest.raises(UserError, match=r"20 steps in a row.*checkpoint of step 12"):
+        run._judge(bad)
+
+
+def test_biases_and_norms_are_not_decayed() -> None:
+    stepper = Stepper(build_clip(small()), small(), Ranks(), CPU)
+    decayed, others = stepper.optimizer.param_groups
+
+    assert decayed["weight_decay"] == 0.2
+    assert others["weight_decay"] == 0.0
+    assert all(parameter.ndim >= 2 for parameter in decayed["params"])
+    assert any(parameter is stepper.model.logit_scale for parameter in others["params"])
+
+
+# --- a run ---
+
+
+def weights(run: Trainer) -> dict[str, torch.Tensor]:
+    return {**run.stepper.model.state_dict(), **{f"average/{k}": v for k, v in run.stepper.average.tensors.items()}}
+
+
+def test_a_run_draws_each_sample_as_often_as_asked_and_publishes_one_model(finished: Trainer) -> None:
+    store = finished.around.store
+
+    entries = finished.state.ledger.usable()
+    (model,) = list_models(store)
+
+    samples = sum(entry.samples for entry in entries)
+    assert 3 * samples <= finished.state.step * 8 < 3 * samples + 16
+    assert alias(store, "clip", CHAMPION) == model.version
+    assert model.metrics["types"] == 4
+    assert 0 <= model.metrics["accuracy_low"] <= model.metrics["accuracy"] <= model.metrics["accuracy_high"] <= 1
+    assert model.metrics["chance"] == 0.25
+    assert "accuracy_before" in model.metrics
+    assert model.metrics["heldout"] + samples == 40
+
+
+class StopAfter(threading.Event):
+    """Set when it was asked `count` times: a SIGTERM between two steps."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self._left = count
+
+    def is_set(self) -> bool:
+        self._left -= 1
+        return self._left < 0
+
+
+@pytest.mark.parametrize("after", [4, 9])
+def test_a_run_that_was_stopped_goes_on_to_the_same_weights(
+    tars: Path, tmp_path: Path, finished: Trainer, after: int
+) -> None:
+    first = trainer(tars, tmp_path, stop=StopAfter(after))
+    first.run()
+
+    second = trainer(tars, tmp_path)
+    second.run()
+
+    assert 0 < first.state.step < finished.state.step
+    assert second.state == finished.state
+    assert all(torch.equal(value, weights(second)[name]) for name, value in weights(finished).items())
+
+
+def test_a_cut_checkpoint_is_passed_over_and_the_one_before_leads_to_the_same_weights(
+    tars: Path, tmp_path: Path, finished: Trainer
+) -> None:
+    trainer(tars, tmp_path, stop=StopAfter(12)).run()
+    newest, before = complete_steps(Folder(tmp_path))[:2]
+    part = tmp_path / folder(newest) / "model.safetensors"
+    part.write_bytes(part.read_bytes()[:9000])
+
+    with capture_logs() as logs:
+        second = trainer(tars, tmp_path)
+        second.run()
+
+    torn = next(line for line in logs if line["event"] == "checkpoint_torn")
+    assert torn["checkpoint"] == folder(newest)
+    assert next(line for line in logs if line["event"] == "resumed")["step"] == before
+    assert all(torch.equal(value, weights(second)[name]) for name, value in weights(finished).items())
+
+
+def test_a_checkpoint_without_manifest_does_not_exist(tars: Path, tmp_path: Path) -> None:
+    trainer(tars, tmp_path, stop=StopAfter(9)).run()
+    steps = complete_steps(Folder(tmp_path))
+    (tmp_path / folder(steps[0]) / "manifest.json").unlink()
+
+    newest = read_newest(Folder(tmp_path), small().architecture())
+
+    assert newest is not None
+    assert newest.step == steps[1]
+
+
+def test_a_checkpoint_of_another_model_is_recognised(tars: Path, tmp_path: Path) -> None:
+    trainer(tars, tmp_path, stop=StopAfter(5)).run()
+
+    with capture_logs() as logs:
+        found = read_newest(Folder(tmp_path), small(image_pixels=48).architecture())
+
+    assert found is None
+    assert logs[0]["event"] == "checkpoint_foreign"
+
+
+def test_only_the_last_checkpoints_are_kept(finished: Trainer) -> None:
+    assert len(complete_steps(finished.around.store)) == 3
+
+
+def test_a_second_start_without_new_shards_trains_nothing(tars: Path, finished: Trainer) -> None:
+    again = trainer(tars, Path(finished.around.store.uri("")))
+
+    again.run()
+
+    assert again.state.step == finished.state.step
+    assert len(list(list_models(finished.around.store))) == 1
+
+
+def test_a_shard_that_is_gone_in_the_middle_ends_its_group_and_the_run_goes_on_without_it(tmp_path: Path) -> None:
+    shard(tmp_path / "tars/a.tar", 20)
+    shard(tmp_path / "tars/b.tar", 20, first=20)
+    trainer(tmp_path / "tars", tmp_path / "run", stop=StopAfter(5)).run()
+    (tmp_path / "tars/b.tar").unlink()
+
+    second = trainer(tmp_path / "tars", tmp_path / "run")
+    second.run()
+
+    lost = {Path(name).name: entry.lost for name, entry in second.state.ledger.entries.items()}
+    assert lost == {"a.tar": None, "b.tar": "gone"}
+    assert second.state.ledger.missing_draws(3) == 0
+
+
+def test_new_shards_are_trained_on_with_replay_after_a_restart(tmp_path: Path) -> None:
+    shard(tmp_path / "tars/a.tar", 20)
+    trainer(tmp_path / "tars", tmp_path / "run").run()
+    shard(tmp_path / "tars/b.tar", 20, first=20)
+
+    second = trainer(tmp_path / "tars", tmp_path / "run")
+    second.run()
+
+    entries = {Path(name).name: entry for name, entry in second.state.ledger.entries.items()}
+    assert entries["b.tar"].drawn >= 3 * entries["b.tar"].samples
+    assert entries["a.tar"].drawn > 3 * entries["a.tar"].samples + 8
+    assert len(list(list_models(second.around.store))) == 2
+
+
+# --- the published model ---
+
+
+def test_open_clip_loads_the_published_model_with_equal_features(finished: Trainer, tmp_path: Path) -> None:
+    version = alias(finished.around.store, "clip", CHAMPION)
+    assert version is not None
+    pull_model(finished.around.store, "clip", version, tmp_path)
+
+    model, _, transform = open_clip.create_model_and_transforms(f"local-dir:{tmp_path}")
+    tokenizer = open_clip.get_tokenizer(f"local-dir:{tmp_path}")
+
+    picture = transform(open_picture(jpeg(COLOURS["blue"])))[None]
+    model.eval()
+    with torch.no_grad(), finished.stepper.average.worn_by(finished.stepper.model):
+        ours = finished.stepper.model.encode_image(picture)  # type: ignore[operator]
+        texts = finished.stepper.model.encode_text(finished.stepper.clip.tokenize(["a blue thing"]))  # type: ignore[operator]
+        assert torch.equal(model.encode_image(picture), ours)
+        assert torch.equal(model.encode_text(tokenizer(["a blue thing"])), texts)
+    assert json.loads((tmp_path / "lineage.json").read_bytes())["step"] == finished.state.step
+    assert "local-dir" in (tmp_path / "README.md").read_text()
+
+
+def test_a_published_file_that_differs_from_its_manifest_is_not_pulled(finished: Trainer, tmp_path: Path) -> None:
+    store = Folder(tmp_path / "store")
+    for key in finished.around.store.keys("models/"):
+        store.put(key, finished.around.store.get(key))
+    (model,) = list_models(store)
+    store.put(model.key + "open_clip_model.safetensors", b"cut")
+
+    with pytest.raises(UserError, match="open_clip_model"):
+        pull_model(store, "clip", model.version, tmp_path / "model")
+
+
+def champion_with(accuracy: float) -> Published:
+    return Published("clip", "00000001-aaaaaaaa", {"accuracy": accuracy}, True, "", 0.0)
+
+
+@pytest.mark.parametrize(("before", "promoted"), [(0.40, True), (0.55, True), (0.61, False)])
+def test_a_model_that_is_surely_worse_is_kept_back(before: float, promoted: bool) -> None:
+    metrics = {"accuracy": 0.5, "accuracy_low": 0.4, "accuracy_high": 0.6, "chance": 0.1}
+
+    decision, why = decide(metrics, champion_with(before))
+
+    assert decision is promoted
+    assert "0.500" in why
+    assert f"{before:.3f}" in why
