@@ -36,6 +36,16 @@ class Part(Protocol):
 
 PARTS: tuple[type[Part], ...] = (KafkaPart, S3Part)
 
+# servers on this machine may be asked, and what failed is tried again while somebody watches
+LOCAL_FETCHING = {
+    "ENTITYFLOW_FETCHER_ALLOW_LOOPBACK": "true",
+    "ENTITYFLOW_FETCHER_BACKOFF_SECONDS": "2",
+    "ENTITYFLOW_FETCHER_RETRY_SHORT_SECONDS": "2",
+    "ENTITYFLOW_FETCHER_RETRY_MEDIUM_SECONDS": "8",
+    "ENTITYFLOW_FETCHER_RETRY_LONG_SECONDS": "30",
+    "ENTITYFLOW_FETCHER_MAX_ATTEMPTS": "3",
+}
+
 
 class Stack:
     """Everything under one folder. `up` starts what does not run and may be called at any time; `down` stops all."""
@@ -97,6 +107,7 @@ class Stack:
         values = {"ENTITYFLOW_STACK_DIR": str(self.folder), "ENTITYFLOW_STATE_DIR": str(self.folder / "state")}
         for part in self._parts():
             values |= part.environment()
+        values |= LOCAL_FETCHING
         scratch = self.environment_file.with_suffix(".new")
         handle = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(handle, "w") as file:
