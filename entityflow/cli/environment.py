@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -39,11 +38,12 @@ def load_stack(directory: Path, *, replace: bool = False) -> bool:
 
 
 def read_stack_file(path: Path) -> dict[str, str]:
-    """NAME=value lines, as a shell reads them."""
+    """NAME=value lines; quotes around a value are not part of it."""
     found: dict[str, str] = {}
     for line in path.read_text(encoding="utf-8").splitlines():
         text = line.strip().removeprefix("export ")
         if text and not text.startswith("#") and "=" in text:
             name, _, value = text.partition("=")
-            found[name] = "".join(shlex.split(value))
+            quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
+            found[name] = value[1:-1] if quoted else value
     return found

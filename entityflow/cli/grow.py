@@ -53,27 +53,27 @@ def _grow(path: Path, limit: int | None, rounds: int | None, directory: Path) ->
     from entityflow.cli.line import run_through, run_until_idle
     from entityflow.cli.report import lines
     from entityflow.domain import load_domain
-    from entityflow.embedded import Stack
+    from entityflow.embedded.supervisor import Stack
     from entityflow.funnel import read_funnel
 
     steps = Steps()
     domain = load_domain(path)
     claim(directory, path.resolve())
     with steps.step("stack"):
-        Stack(directory).up()
+        Stack(directory).up(say=say)
         load_stack(directory, replace=True)
         settings = _settings(directory, path.resolve(), rounds)
     with steps.step("topics"):
         create_topics(settings)
     with steps.step("console"):
-        address = ensure_console(settings, directory / "run")
+        address = ensure_console(directory.absolute())
         say(f"console at {address}")
     with steps.step("harvest"):
         _harvest(path, limit)
     with steps.step("services"):
-        run_through(settings, LINE, directory / "run")
+        run_through(settings, LINE, directory)
     with steps.step("train"):
-        run_until_idle("trainer", directory / "run", {"ENTITYFLOW_TRAINER_EXIT_WHEN_IDLE": "true"})
+        run_until_idle("trainer", directory, {"ENTITYFLOW_TRAINER_EXIT_WHEN_IDLE": "true"})
     print(f"\n{domain.name}: {', '.join(f'{name} {seconds:g} s' for name, seconds in steps.seconds.items())}\n")
     print("\n".join(lines(read_funnel(settings))))
     print("\n".join(_what_next(address)))

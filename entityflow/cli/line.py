@@ -88,5 +88,7 @@ async def _with_services(
     if asked.is_set():
         raise KeyboardInterrupt
     if supervisor.gave_up.is_set():
-        raise UserError("a service ended again and again", hint=f"its last lines are above; all of them in {directory}")
+        raise UserError(
+            "a service ended again and again", hint=f"its last lines are above; all of them in {directory / 'logs'}"
+        )
     return working.result()

@@ -32,12 +32,7 @@ def run(
         raise UsageError("no service is named", hint=f"--all, or one of: {', '.join(SERVICES)}")
     settings = load_settings(Settings)
     check_servers(settings)
-    raise typer.Exit(asyncio.run(_run(names, run_directory(settings, directory))))
-
-
-def run_directory(settings: Settings, directory: Path | None = None) -> Path:
-    """Where logs and ports of running services lie."""
-    return (directory or settings.stack_dir) / "run"
+    raise typer.Exit(asyncio.run(_run(names, directory or settings.stack_dir)))
 
 
 def check_servers(settings: Settings) -> None:
@@ -65,7 +60,7 @@ async def _run(names: list[str], directory: Path) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop)
     supervisor.start(names)
-    say(f"{len(names)} services; logs in {directory}; Ctrl-C stops")
+    say(f"{len(names)} services; logs in {directory / 'logs'}; Ctrl-C stops")
     ends = (asked.wait(), supervisor.gave_up.wait(), _all_ended(supervisor, names))
     waits = [asyncio.ensure_future(end) for end in ends]
     await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)

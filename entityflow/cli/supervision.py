@@ -81,10 +81,10 @@ class Child:
 
 
 class Supervisor:
-    """Runs services until `stop`. Their full logs lie in `directory`/NAME.log, their health addresses in ports.json."""
+    """Runs services until `stop`. Full logs lie in `directory`/logs/NAME.log, health addresses in run/services.json."""
 
     def __init__(self, directory: Path, say: Say, quiet: bool = False) -> None:
-        self._directory = directory
+        self._logs, self._ports = directory / "logs", directory / "run" / "services.json"
         self._throttle = Throttle(say, quiet)
         self._say = say
         self._children: dict[str, Child] = {}
@@ -93,7 +93,8 @@ class Supervisor:
         self.gave_up = asyncio.Event()
 
     def start(self, names: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
-        self._directory.mkdir(parents=True, exist_ok=True)
+        for folder in (self._logs, self._ports.parent):
+            folder.mkdir(parents=True, exist_ok=True)
         for name in names:
             child = Child(name, {**os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})})
             self._children[name] = child
@@ -150,7 +151,7 @@ class Supervisor:
             return True
         child.crashes = 1 if seconds > STEADY_SECONDS else child.crashes + 1
         if child.code == WRONG_USE or child.crashes >= CRASHES_IN_A_ROW:
-            self._say(f"{child.name} | ended with {child.code} and is given up: {self._directory / child.name}.log")
+            self._say(f"{child.name} | ended with {child.code} and is given up: {self._log(child)}")
             self.gave_up.set()
             return True
         return False
@@ -172,17 +173,20 @@ class Supervisor:
         if child.stopping.is_set():  # while it started
             child.signal(signal.SIGTERM)
         assert process.stdout is not None
-        with (self._directory / f"{child.name}.log").open("ab") as log:
+        with self._log(child).open("ab") as log:
             async for raw in process.stdout:
                 log.write(raw)
                 log.flush()
                 self._heard(child.name, raw.decode("utf-8", "replace").rstrip())
         return await process.wait()
 
+    def _log(self, child: Child) -> Path:
+        return self._logs / f"{child.name}.log"
+
     def _heard(self, name: str, text: str) -> None:
         if found := HEALTH.search(text):
             self._addresses[name] = found[1]
-            (self._directory / "ports.json").write_text(json.dumps(self._addresses, indent=2, sort_keys=True))
+            self._ports.write_text(json.dumps(self._addresses, indent=2, sort_keys=True))
         if text:
             self._throttle.line(name, text)
 

@@ -1,0 +1,54 @@
+"""coverage: outcome -> coverage
+
+Counts what the candidates of each entity came to, and says where more searching pays. Safe to replay: counts are a
+function of the `outcome` log, in which a candidate counts once, and an entity's newest record replaces its older ones.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from entityflow.admin import Admin
+from entityflow.domain import load_domain
+from entityflow.errors import UsageError
+from entityflow.settings import load_settings
+from entityflow.stage import Shell
+from services.coverage.judging import Judging
+from services.coverage.settings import CoverageSettings
+from services.coverage.yields import Target
+
+
+def make_shell(settings: CoverageSettings, target: Target) -> Shell:
+    shell = Shell("coverage", settings)
+    admin = Admin(settings)
+
+    def handler(partition: int, _topic_uuid: str) -> Judging:
+        place = ("outcome", partition)
+        first = admin.starts([place])[place]
+        judged = admin.committed("coverage", "outcome").get(partition, 0)
+        return Judging(first, judged, target, settings.coverage_quiet_seconds, time.monotonic)
+
+    shell.batch("outcome", handler, max_records=settings.coverage_batch_records)
+    return shell
+
+
+def target_of(settings: CoverageSettings) -> Target:
+    """What settings say goes before what the domain says. Raises UsageError without a domain."""
+    if settings.domain is None:
+        raise UsageError("no domain is set", hint="ENTITYFLOW_DOMAIN=domains/demo.yaml")
+    domain = load_domain(settings.domain)
+    pairs, rounds = settings.coverage_pairs_per_entity, settings.coverage_rounds
+    return Target(
+        pairs=domain.limits.pairs_per_entity if pairs is None else pairs,
+        rounds=domain.queries.rounds if rounds is None else rounds,
+    )
+
+
+def main() -> None:
+    settings = load_settings(CoverageSettings)
+    sys.exit(make_shell(settings, target_of(settings)).run())
+
+
+if __name__ == "__main__":
+    main()
