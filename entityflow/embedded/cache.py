@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 from entityflow.errors import UserError
@@ -25,13 +27,22 @@ def writable(folder: Path) -> None:
     """Make a folder and show that a file can be written in it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f".write-{os.getpid()}"
-        probe.write_bytes(b"x")
-        probe.unlink()
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(b"x")
     except OSError as exc:
         raise UserError(
             f"cannot write in {folder}: {exc.strerror}", hint="free some disk, or choose a folder that is yours"
         ) from exc
+
+
+def appear(made: Path, folder: Path) -> None:
+    """Rename a finished folder to its place; where another command was faster, its equal one stays."""
+    try:
+        made.replace(folder)
+    except OSError:
+        if not folder.exists():
+            raise
+        shutil.rmtree(made)
 
 
 def sha256_of(path: Path) -> str:
