@@ -47,6 +47,8 @@ def train(
         **{name: value for name, value in given.items() if value},
     )
     trainer = train_folder(settings, [local(shard) for shard in shards], out, knowledge)
+    if not trainer.ranks.leads:
+        return
     published = trainer.published or _last(trainer.around.store, trainer.recipe)
     files = pull_model(trainer.around.store, published.name, published.version, out / "model")
     if as_json:
@@ -59,44 +61,36 @@ def train(
 
 
 def train_folder(settings: TrainerSettings, paths: list[Path], out: Path, knowledge: Path | None) -> Trainer:
-    """Until every sample was drawn often enough. Raises UserError where there is nothing to train on."""
-    import threading
-
+    """Until every sample was drawn often enough. Raises UserError where there is nothing to train on, typer.Exit after
+    a signal: then a checkpoint is written, and the same call goes on from it."""
     from entityflow.domain import load_domain
     from entityflow.logs import configure_logs
     from services.trainer.building import build_trainer
-    from services.trainer.knowledge import NOTHING, parse_knowledge
+    from services.trainer.knowledge import parse_knowledge
     from services.trainer.ranks import ranks_from_environment
     from services.trainer.recipe import make_recipe
     from services.trainer.shard_log import FolderLog, find_tars
     from services.trainer.shard_room import FilesInPlace, ShardRoom
+    from services.trainer.stopping import stop_on_signals
     from services.trainer.store import Folder
 
     configure_logs(settings.log_level, settings.log_format, "trainer")
-    tars = find_tars(paths)
+    log, room = FolderLog(find_tars(paths)), ShardRoom(FilesInPlace(), HELDOUT_SHARE)
     recipe = make_recipe(settings, load_domain(settings.domain) if settings.domain else None)
-    known = parse_knowledge(knowledge.stem, knowledge.read_bytes()) if knowledge else NOTHING
+    known = parse_knowledge(knowledge.stem, knowledge.read_bytes()) if knowledge else None
     ranks = ranks_from_environment()
-    stop = threading.Event()
-    trainer = build_trainer(
-        settings,
-        recipe,
-        Folder(out),
-        FolderLog(tars),
-        ShardRoom(FilesInPlace(), HELDOUT_SHARE),
-        lambda _model: None,
-        stop,
-        ranks,
-        out,
-        known,
-    )
-    try:
-        state = trainer.run()
-    finally:
-        ranks.leave()
-    if not state.ledger.usable():
-        lost = "; ".join(f"{Path(entry.ref.shard_id).name}: {entry.lost}" for entry in state.ledger.entries.values())
-        raise UserError(f"none of {len(tars)} shards can be trained on ({lost})", hint="the lines above say why")
+    with stop_on_signals(ranks) as stop:
+        trainer = build_trainer(settings, recipe, Folder(out), log, room, lambda _model: None, stop, ranks, out, known)
+        try:
+            entries = trainer.run().ledger.entries.values()
+        finally:
+            ranks.leave()
+    if stop.is_set():
+        typer.echo(f"stopped at step {trainer.state.step}; the same command goes on from there", err=True)
+        raise typer.Exit(stop.code)
+    if ranks.leads and all(entry.lost for entry in entries):
+        lost = "; ".join(f"{Path(entry.ref.shard_id).name}: {entry.lost}" for entry in entries)
+        raise UserError(f"no shard can be trained on ({lost})", hint="the lines above say why")
     return trainer
 
 

@@ -9,7 +9,6 @@ the ledger knows every shard by id and version, and what a group of steps draws 
 from __future__ import annotations
 
 import asyncio
-import signal
 import sys
 import threading
 from collections.abc import AsyncIterator
@@ -30,6 +29,7 @@ from services.trainer.settings import TrainerSettings
 from services.trainer.shard_cache import ShardCache
 from services.trainer.shard_room import ShardRoom
 from services.trainer.shard_topic import ShardTopic
+from services.trainer.stopping import stop_on_signals
 
 
 def train(settings: TrainerSettings, ranks: Ranks, tell: Tell, stop: threading.Event) -> None:
@@ -87,10 +87,9 @@ class Service:
 
 def follow(settings: TrainerSettings, ranks: Ranks) -> int:
     """A process that does what the leader says: it stops when the leader does, not by signals of its own."""
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_IGN)
     configure_logs(settings.log_level, settings.log_format, "trainer")
-    train(settings, ranks, lambda _model: None, threading.Event())
+    with stop_on_signals(ranks) as stop:
+        train(settings, ranks, lambda _model: None, stop)
     return 0
 
 
