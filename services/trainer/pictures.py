@@ -7,7 +7,7 @@ are decoded no larger than the crop needs.
 from __future__ import annotations
 
 import io
-from math import ceil
+from math import ceil, sqrt
 
 import numpy as np
 import torch
@@ -42,7 +42,7 @@ def open_picture(data: bytes, side: int | None = None) -> Image.Image:
 
 def decoded_side(pixels: int) -> int:
     """What a picture's shorter side must have left so that the smallest crop is not blown up."""
-    return ceil(pixels / MIN_AREA**0.5)
+    return ceil(pixels / sqrt(MIN_AREA))
 
 
 def training_view(picture: Tensor, pixels: int, numbers: NDArray[np.float64]) -> Tensor:
