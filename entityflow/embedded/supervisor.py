@@ -17,6 +17,8 @@ from entityflow.embedded.kafka import KafkaPart
 from entityflow.embedded.ports import free_ports, is_free
 from entityflow.embedded.processes import ServerProcess
 from entityflow.embedded.s3 import S3Part
+from entityflow.embedded.sparql import SparqlPart
+from entityflow.embedded.webpart import WebPart
 from entityflow.errors import UserError
 
 
@@ -34,7 +36,7 @@ class Part(Protocol):
     def is_ready(self) -> bool: ...
 
 
-PARTS: tuple[type[Part], ...] = (KafkaPart, S3Part)
+PARTS: tuple[type[Part], ...] = (KafkaPart, S3Part, SparqlPart, WebPart)
 
 # servers on this machine may be asked, and what failed is tried again while somebody watches
 LOCAL_FETCHING = {

@@ -64,7 +64,7 @@ class Taxonomy:
         return int(self._taxa[str(taxon)][0][0])
 
     def rank(self, taxon: int) -> str:
-        return RANKS[self._taxa[str(taxon)][0][1] - 1]
+        return str(RANKS[self._taxa[str(taxon)][0][1] - 1])
 
     def qid(self, taxon: int) -> str | None:
         found = self._wikidata.get(str(taxon))
