@@ -12,6 +12,7 @@ HELD_OUT = "held-out"
 NO_TEXT = "no-text"
 NO_PICTURE = "no-picture"
 NOT_UNDERSTOOD = "not-understood"
+LITTER = "litter"
 UNDECODABLE_PICTURE = "undecodable-picture"
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from services.trainer.reasons import NO_PICTURE, NOT_UNDERSTOOD, BadShard
+from services.trainer.reasons import LITTER, NO_PICTURE, NOT_UNDERSTOOD, BadShard
 
 PICTURES = frozenset({"jpg", "jpeg", "png", "webp"})
 UNDERSTOOD = PICTURES | {"txt", "json"}
@@ -61,30 +61,34 @@ class ShardFile:
     def _read(self) -> list[Sample]:
         samples: dict[str, Sample] = {}
         names: set[str] = set()
+        strangers: set[str] = set()
         last = ""
         with tarfile.open(self.path, mode="r:") as tar:
             for member in tar:
                 place = _place(member)
                 if place is None:
-                    self.left_out[NOT_UNDERSTOOD] += member.isfile()
+                    self.left_out[LITTER] += member.isfile()
                     continue
                 key, extension = place
+                if extension not in UNDERSTOOD:
+                    strangers.add(key)
+                    continue
                 if member.name in names or (key in samples and key != last):
                     raise BadShard(self.name, f"member {member.name} comes twice or away from its sample")
                 names.add(member.name)
                 last = key
                 _add(samples.setdefault(key, Sample(key)), extension, member, tar)
+        self.left_out[NOT_UNDERSTOOD] = len(strangers - samples.keys())
         return list(samples.values())
 
 
 def _place(member: tarfile.TarInfo) -> tuple[str, str] | None:
-    """(key, extension) of a member that means something to us."""
+    """(key, extension) of a member; none for folders, hidden files and names without a dot."""
     name = member.name.removeprefix("./")
     place = MEMBER.match(name)
     if not member.isfile() or place is None or Path(name).name.startswith("."):
         return None
-    key, extension = place[1], place[2].lower()
-    return (key, extension) if extension in UNDERSTOOD else None
+    return place[1], place[2].lower()
 
 
 def _add(sample: Sample, extension: str, member: tarfile.TarInfo, tar: tarfile.TarFile) -> None:

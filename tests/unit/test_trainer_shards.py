@@ -58,7 +58,7 @@ def test_a_dot_inside_a_file_name_ends_its_key_and_the_sample_is_counted_as_not_
     file = ShardFile(write_tar(tmp_path / "a.tar", members))
 
     assert [sample.key for sample in file.samples] == ["7"]
-    assert file.left_out["not-understood"] == 2
+    assert file.left_out["not-understood"] == 1
 
 
 def test_a_member_that_comes_twice_is_named_and_the_shard_refused(tmp_path: Path) -> None:
@@ -93,7 +93,8 @@ def test_a_desktops_litter_is_skipped_and_long_names_are_read(tmp_path: Path) ->
 
 
 def test_incomplete_samples_are_left_out_and_counted_once(tmp_path: Path) -> None:
-    members = [("a.input.jpg", PICTURE), ("a.txt", b"x"), ("b.jpg", PICTURE), *sample("c", "red", 0)]
+    alone = [("a.txt", b"x"), ("b.jpg", PICTURE), ("d.input.jpg", PICTURE), ("d.outputs.txt", b"x")]
+    members = [*alone, *sample("c", "red", 0)]
     file = ShardFile(write_tar(tmp_path / "a.tar", members))
 
     admitted = admit(REF, file, NOTHING)
@@ -101,6 +102,13 @@ def test_incomplete_samples_are_left_out_and_counted_once(tmp_path: Path) -> Non
     assert admitted.entry.samples == 1
     assert admitted.entry.skipped == ("b",)
     assert dict(admitted.left_out) == {"no-picture": 1, "no-text": 1, "not-understood": 1}
+
+
+def test_members_beside_a_whole_sample_take_nothing_from_it(tmp_path: Path) -> None:
+    file = ShardFile(write_tar(tmp_path / "a.tar", [*sample("a", "red", 0), ("a.cls", b"3"), ("a.npy", b"x")]))
+
+    assert len(file.samples) == 1
+    assert not +file.left_out
 
 
 def test_an_entity_that_is_known_stands_in_for_a_text(tmp_path: Path) -> None:
