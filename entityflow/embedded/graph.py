@@ -19,7 +19,7 @@ from entityflow.embedded.jars import Say
 from entityflow.embedded.packages import TAXA, unpacked
 from entityflow.embedded.taxonomy import Taxonomy
 
-FORMAT = 1
+FORMAT = 2
 MAX_PICTURES = 5  # P18 statements of one entity
 
 WD, WDT = "http://www.wikidata.org/entity/", "http://www.wikidata.org/prop/direct/"
@@ -89,7 +89,7 @@ def _entity(taxonomy: Taxonomy, taxon: int, words: list[str], pictures: list[Pic
     scientific = taxonomy.line("scientific_name", taxon) or str(taxon)
     common = taxonomy.line("common_name", taxon)
     # Wikidata labels an item with the name that people use, which is the picture's word where there is one
-    label = words[0] if words and pictures else common or scientific
+    label = _usual(words, pictures) if words and pictures else common or scientific
     yield f"{item} <{RDFS_LABEL}> {_text(label, 'en')}"
     yield f"{item} <{WDT}P31> <{WD}{TAXON}>"
     yield f"{item} <{WDT}P225> {_text(scientific)}"
@@ -107,6 +107,12 @@ def _entity(taxonomy: Taxonomy, taxon: int, words: list[str], pictures: list[Pic
     yield f'{item} <{SITELINKS}> "{links}"^^<{INTEGER}>'
     for picture in pictures[:MAX_PICTURES]:
         yield f"{item} <{WDT}P18> <{PICTURES}{picture.id}>"
+
+
+def _usual(words: list[str], pictures: list[Picture]) -> str:
+    """The word that most pictures of the thing use; among equals the first."""
+    texts = [f" {picture.title} {picture.alt} ".lower() for picture in pictures]
+    return max(words, key=lambda word: sum(f" {word}" in text for text in texts))
 
 
 def _text(value: str, lang: str = "") -> str:
