@@ -18,11 +18,12 @@ Levels = NDArray[np.float32]
 
 NOISE_LEVELS = 24.0  # of 255: what JPEG at quality 30 adds around an edge stays below
 STRONG_LEVELS = 96.0  # a pixel counts no more than this, so that a dark line does not outweigh a drawing
+STEADY_LEVELS = 6.0  # a pixel of the border's colour: a hazy sky has other ones beside it
 DRIFT_LEVELS = 4.0  # a border keeps its colour: a sky that changes more is content
-UNIFORM_SHARE = 0.98  # of an outermost line, for it to be border
-OUTSIDE_SHARE = 0.003  # of the content's mass that may be cut off with the border: rounding at a corner
+BACKGROUND_SHARE = 0.6  # of an outermost line: a drawing that touches the edge is cut as its padded copy is
+UNIFORM_SHARE = 0.98  # of the outermost line of what is left, for it to be a second border
+OUTSIDE_SHARE = 0.0007  # of the content's mass that may be cut off with the border: rounding at a corner
 MIN_CONTENT_LEVELS = 510.0  # two full pixels: less is nothing
-ROUNDS = 2  # a frame in a frame
 SIDES = ("top", "bottom", "left", "right")
 
 
@@ -45,14 +46,16 @@ class Box:
 
 
 def content_box(picture: Image.Image) -> Box:
-    """What is not border of an RGB picture; the whole where everything would be (one colour, plain stripes)."""
-    colours = np.asarray(picture, dtype=np.float32)
+    """What is not border; the whole where everything would be (one colour, plain stripes).
+
+    Only brightness is looked at, so that a grey copy is cut as its original is.
+    """
     grey = np.asarray(picture.convert("L"), dtype=np.float32)
     whole = box = Box(0.0, 0.0, float(picture.width), float(picture.height))
-    for _ in range(ROUNDS):
+    for share in (BACKGROUND_SHARE, UNIFORM_SHARE):
         before = box
         for side in SIDES:
-            lines = _border_lines(_from(side, colours, box), _from(side, grey, box))
+            lines = _border_lines(_from(side, grey, box), share)
             if lines is None:
                 return whole
             box = _without(box, side, lines)
@@ -69,18 +72,21 @@ def _from(side: str, levels: Levels, box: Box) -> Levels:
     return inside[::-1] if side in ("bottom", "right") else inside
 
 
-def _border_lines(colours: Levels, grey: Levels) -> float | None:
-    """How many of the first lines are border, 0 for less than one; none where all are."""
-    outermost = np.abs(colours[0] - np.median(colours[0], axis=0)).max(axis=1)
-    if float(np.mean(outermost > NOISE_LEVELS)) > 1 - UNIFORM_SHARE:
+def _border_lines(lines: Levels, share: float) -> float | None:
+    """How many of the first lines are border, 0 for less than one; none where all are.
+
+    share: how much of a line has the border's colour, at least.
+    """
+    colour = float(np.median(lines[0]))
+    apart = np.abs(lines - colour)
+    steady = _steady_lines(lines, apart, colour, share)
+    if steady == 0:
         return 0.0
-    colour = np.median(grey[0])
-    strength = np.clip(np.abs(grey - colour) - NOISE_LEVELS, 0, STRONG_LEVELS)
-    mass: NDArray[Any] = strength.sum(axis=1, dtype=np.float64)
+    mass: NDArray[Any] = np.clip(apart - NOISE_LEVELS, 0, STRONG_LEVELS).sum(axis=1, dtype=np.float64)
     if float(mass.sum()) < MIN_CONTENT_LEVELS:
         return None
-    lines = min(_where_mass_begins(mass), _steady_lines(grey, float(colour)))
-    return lines if lines >= 1 else 0.0
+    cut = min(_where_mass_begins(mass), steady + 1)
+    return cut if cut >= 1 else 0.0
 
 
 def _where_mass_begins(mass: NDArray[Any]) -> float:
@@ -91,10 +97,11 @@ def _where_mass_begins(mass: NDArray[Any]) -> float:
     return line + (allowed - before) / float(mass[line])
 
 
-def _steady_lines(grey: Levels, colour: float) -> float:
-    """How many of the first lines have the border's colour in their middle; one more may be cut by the mass."""
-    moved = np.nonzero(np.abs(np.median(grey, axis=1) - colour) > DRIFT_LEVELS)[0]
-    return float(moved[0]) + 1 if len(moved) else float("inf")
+def _steady_lines(lines: Levels, apart: Levels, colour: float, share: float) -> float:
+    """How many of the first lines have the border's colour, in their middle and in most of their length."""
+    drifted = np.abs(np.median(lines, axis=1) - colour) > DRIFT_LEVELS
+    ends = np.nonzero(drifted | (np.mean(apart <= STEADY_LEVELS, axis=1) < share))[0]
+    return float(ends[0]) if len(ends) else float("inf")
 
 
 def _without(box: Box, side: str, lines: float) -> Box:

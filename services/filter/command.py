@@ -132,8 +132,10 @@ def _judged(stored: StoredPicture, rules: Rules) -> dict[str, Any]:
     judged: dict[str, Any] = {"outcome": REJECTED if reason else OK, "reason": reason, "scores": scores}
     if seen.hashes is None:
         return judged
-    hashes = {"phash": seen.hashes.phash, "dhash": seen.hashes.dhash, "hash_version": seen.hashes.version}
-    return judged | hashes | {"low_detail": seen.hashes.low_detail, "detail_hash": seen.hashes.detail}
+    judged |= {"low_detail": seen.hashes.low_detail, "hash_version": seen.hashes.version}
+    if seen.hashes.low_detail:  # its hashes are never compared: showing them would invite to
+        return judged
+    return judged | {"phash": seen.hashes.phash, "dhash": seen.hashes.dhash, "detail_hash": seen.hashes.detail}
 
 
 def _write(folder: Path, name: str, payload: bytes) -> None:

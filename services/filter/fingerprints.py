@@ -1,7 +1,8 @@
 """Fingerprints of pictures: 64-bit pHash and dHash of the stored bytes, by one path that never changes in a version.
 
-Decode, leave out uniform borders, grey, hash. Measured on 3,900 pieces of art and photographs: copies in other sizes
-or qualities lie within distance 3 in one of the two hashes (recall 0.96 for thumbnails, 0.99 for smaller sizes).
+Decode, leave out uniform borders, grey, hash. Measured on 970 pieces of flat art, rendered art and photographs, recall
+of copies within distance 3 in one of the hashes and alike in detail: JPEG quality 30 0.975, 200 pixels 0.99, thumbnails
+of 128 pixels 0.98 and of 72 0.94, grey 1.0, padded to a square 0.985; 2 of 472,000 unlike pairs meet (clock faces).
 A mirrored picture is another picture. A picture too plain to be compared is marked `low_detail`.
 """
 
