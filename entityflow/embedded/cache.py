@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from entityflow.errors import UserError
 
 CHUNK = 1 << 20
+DEMO_DATA = "demo-data"  # the name under which corpus and graph are made
 
 
 def cache_dir() -> Path:
@@ -33,6 +37,14 @@ def writable(folder: Path) -> None:
         raise UserError(
             f"cannot write in {folder}: {exc.strerror}", hint="free some disk, or choose a folder that is yours"
         ) from exc
+
+
+@contextmanager
+def alone(name: str) -> Iterator[None]:
+    """Two commands, or two threads, that would make the same thing in the cache: the second waits for the first."""
+    with (cache_dir() / f"{name}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def appear(made: Path, folder: Path) -> None:

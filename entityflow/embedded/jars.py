@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from entityflow.embedded.cache import cache_dir, sha256_of
+from entityflow.embedded.cache import alone, cache_dir, sha256_of
 from entityflow.errors import UserError
 
 PARALLEL = 8
@@ -51,9 +51,10 @@ def ensure_jars(say: Say) -> Path:
     folder = cache_dir() / "kafka-jars"
     folder.mkdir(exist_ok=True)
     jars = locked_jars()
-    missing = [jar for jar in jars if not _is_good(folder / jar.name, jar)]
-    if missing:
-        _fetch(missing, folder, say)
+    with alone("kafka-jars"):
+        missing = [jar for jar in jars if not _is_good(folder / jar.name, jar)]
+        if missing:
+            _fetch(missing, folder, say)
     return folder
 
 

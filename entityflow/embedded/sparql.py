@@ -11,7 +11,7 @@ import urllib.request
 from pathlib import Path
 from typing import ClassVar
 
-from entityflow.embedded.cache import sha256_of, writable
+from entityflow.embedded.cache import DEMO_DATA, alone, sha256_of, writable
 from entityflow.embedded.graph import build_graph
 from entityflow.embedded.jars import Say
 from entityflow.embedded.ports import LOOPBACK
@@ -44,7 +44,9 @@ class SparqlPart:
         binary = shutil.which("oxigraph", path=sysconfig.get_path("scripts")) or shutil.which("oxigraph")
         if binary is None:
             raise UserError("there is no `oxigraph` on this machine", hint="pip install oxigraph")
-        data = self._load(binary, build_graph(say), say)
+        with alone(DEMO_DATA):
+            graph = build_graph(say)
+        data = self._load(binary, graph, say)
         self.process.start([binary, "serve-read-only", "--location", str(data), "--bind", self._address])
 
     def _load(self, binary: str, graph: Path, say: Say) -> Path:

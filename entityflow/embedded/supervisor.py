@@ -5,9 +5,11 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Protocol
 
@@ -19,7 +21,7 @@ from entityflow.embedded.processes import ServerProcess
 from entityflow.embedded.s3 import S3Part
 from entityflow.embedded.sparql import SparqlPart
 from entityflow.embedded.webpart import WebPart
-from entityflow.errors import UserError
+from entityflow.errors import UsageError, UserError
 
 
 class Part(Protocol):
@@ -36,6 +38,8 @@ class Part(Protocol):
     def is_ready(self) -> bool: ...
 
 
+MIN_FREE_BYTES = 512 << 20
+
 PARTS: tuple[type[Part], ...] = (KafkaPart, S3Part, SparqlPart, WebPart)
 
 # servers on this machine may be asked, and what failed is tried again while somebody watches
@@ -47,6 +51,16 @@ LOCAL_FETCHING = {
     "ENTITYFLOW_FETCHER_RETRY_LONG_SECONDS": "30",
     "ENTITYFLOW_FETCHER_MAX_ATTEMPTS": "3",
 }
+
+
+@dataclass(frozen=True)
+class PartStatus:
+    """`state`: running, stopped, or killed (it ended without `down`)."""
+
+    name: str
+    state: str
+    pid: int | None
+    ports: dict[str, int]
 
 
 class Stack:
@@ -63,52 +77,81 @@ class Stack:
         """Start the named parts (none = all) that do not run; returns when each is ready, with the variables to use."""
         for name in only:
             if name not in names():
-                raise UserError(f"the stack has no part {name!r}", hint=f"parts: {', '.join(names())}")
+                raise UsageError(f"the stack has no part {name!r}", hint=f"parts: {', '.join(names())}")
         writable(self.folder)
+        self._require_space()
         with self._alone():
-            parts = [part for part in self._parts() if not only or part.name in only]
+            kinds = [kind for kind in PARTS if not only or kind.name in only]
+            ports = self._choose_ports(kinds)
+            parts = [kind(self.folder, ports[kind.name]) for kind in kinds]
             with ThreadPoolExecutor(len(parts)) as pool:
                 for done in [pool.submit(_bring_up, part, say) for part in parts]:
                     done.result()
             return self._write_environment()
 
-    def down(self) -> None:
-        """Stop every part that runs, the last started first."""
-        if not self.folder.exists():
-            return
+    def down(self) -> list[str]:
+        """Stop every part that runs, the last started first; gives the names of those that ran."""
+        if not self.folder.is_dir():
+            return []
         with self._alone():
-            for part in reversed(self._parts()):
-                part.process.stop()
+            processes = [ServerProcess(name, self.folder) for name in reversed(names())]
+            ran = [process.name for process in processes if process.state() == "running"]
+            for process in processes:
+                process.stop()
+        return ran
 
-    def status(self) -> dict[str, dict[str, object]]:
-        """State, pid and ports of each part."""
-        return {
-            part.name: {"state": part.process.state(), "pid": part.process.pid, "ports": self._ports()[part.name]}
-            for part in (self._parts() if self.folder.exists() else [])
-        }
+    def status(self) -> list[PartStatus]:
+        """State, pid and ports of each part; it only looks."""
+        ports = self._noted_ports()
+        known = {name: ServerProcess(name, self.folder) for name in names()} if self.folder.is_dir() else {}
+        return [
+            PartStatus(
+                name,
+                known[name].state() if name in known else "stopped",
+                known[name].pid if name in known else None,
+                ports.get(name, {}),
+            )
+            for name in names()
+        ]
 
-    def _parts(self) -> list[Part]:
-        ports = self._ports()
-        return [kind(self.folder, ports[kind.name]) for kind in PARTS]
+    def _require_space(self) -> None:
+        free = shutil.disk_usage(self.folder).free
+        if free < MIN_FREE_BYTES:
+            raise UserError(
+                f"only {free >> 20} MiB are free under {self.folder}: the servers want {MIN_FREE_BYTES >> 20} MiB",
+                hint="free some disk, or --dir with a folder on another one",
+            )
 
-    def _ports(self) -> dict[str, dict[str, int]]:
+    @property
+    def _ports_file(self) -> Path:
+        return self.folder / "ports.json"
+
+    def _noted_ports(self) -> dict[str, dict[str, int]]:
+        try:
+            noted: dict[str, dict[str, int]] = json.loads(self._ports_file.read_text())
+        except (OSError, ValueError):
+            return {}
+        return noted
+
+    def _choose_ports(self, kinds: Sequence[type[Part]]) -> dict[str, dict[str, int]]:
         """Chosen once and kept; chosen again for a part that does not run and whose port somebody else took."""
-        noted = self.folder / "ports.json"
-        ports: dict[str, dict[str, int]] = json.loads(noted.read_text()) if noted.exists() else {}
-        for kind in PARTS:
+        ports = self._noted_ports()
+        for kind in kinds:
             known = ports.get(kind.name, {})
             runs = ServerProcess(kind.name, self.folder).state() == "running"
             if set(known) != set(kind.ports) or (not runs and not all(is_free(port) for port in known.values())):
                 ports[kind.name] = dict(zip(kind.ports, free_ports(len(kind.ports), kind.apart), strict=True))
-        scratch = noted.with_suffix(".new")
+        scratch = self._ports_file.with_suffix(".new")
         scratch.write_text(json.dumps(ports, indent=1))
-        scratch.replace(noted)
+        scratch.replace(self._ports_file)
         return ports
 
     def _write_environment(self) -> dict[str, str]:
         values = {"ENTITYFLOW_STACK_DIR": str(self.folder), "ENTITYFLOW_STATE_DIR": str(self.folder / "state")}
-        for part in self._parts():
-            values |= part.environment()
+        ports = self._noted_ports()
+        for kind in PARTS:
+            if ServerProcess(kind.name, self.folder).state() != "stopped":
+                values |= kind(self.folder, ports[kind.name]).environment()
         values |= LOCAL_FETCHING
         scratch = self.environment_file.with_suffix(".new")
         handle = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

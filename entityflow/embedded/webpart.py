@@ -8,7 +8,7 @@ import urllib.request
 from pathlib import Path
 from typing import ClassVar
 
-from entityflow.embedded.cache import writable
+from entityflow.embedded.cache import DEMO_DATA, alone, writable
 from entityflow.embedded.corpus import build_corpus
 from entityflow.embedded.jars import Say
 from entityflow.embedded.ports import LOOPBACK
@@ -42,7 +42,8 @@ class WebPart:
         }
 
     def start(self, say: Say) -> None:
-        corpus = build_corpus(say)
+        with alone(DEMO_DATA):
+            corpus = build_corpus(say)
         writable(self._home)
         write_resolve_map(self._resolve_file, self._port)
         module = "entityflow.embedded.web"
