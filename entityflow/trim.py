@@ -1,4 +1,4 @@
-"""The embedded broker keeps `image` and `filtered-pair` without time limit; what every reader has finished is deleted here.
+"""The embedded broker keeps `image` and `filtered-pair` without time limit; what all readers have finished goes here.
 
 So a pause of days loses nothing, and a laptop's disk does not fill with pictures that are in shards already.
 """

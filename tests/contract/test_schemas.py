@@ -10,11 +10,15 @@ import pytest
 import schemas
 from entityflow.codec import decode, encode, from_plain, to_plain
 from entityflow.records import Record
-from entityflow.schemas import current_schemas, schema_files
+from entityflow.schemas import SchemaFile, current_schemas, schema_files
 from entityflow.topics import load_topics
 
 ROOT = Path(schemas.__file__).parent
 RECORDS = {cls.__name__: cls for cls in get_args(Record)}
+
+
+def name_of(file: SchemaFile) -> str:
+    return f"{file.record}.v{file.version}"
 
 
 def test_every_record_has_a_schema_and_every_schema_a_record():
@@ -35,9 +39,9 @@ def test_every_optional_field_is_nullable_with_null_as_default(name):
         assert not nullable or (field["type"][0] == "null" and field["default"] is None), field["name"]
 
 
-@pytest.mark.parametrize("file", sorted(schema_files().values(), key=lambda file: (file.record, file.version)), ids=str)
+@pytest.mark.parametrize("file", sorted(schema_files().values(), key=lambda file: (file.record, file.version)), ids=name_of)
 def test_every_schema_has_an_example_that_survives_the_round_trip(file):
-    example = json.loads((ROOT / "examples" / f"{file.record}.v{file.version}.json").read_text())
+    example = json.loads((ROOT / "examples" / f"{name_of(file)}.json").read_text())
 
     record = from_plain(RECORDS[file.record], example)
 
