@@ -12,14 +12,15 @@ from entityflow.embedded.processes import ServerProcess
 NAME = "console"
 
 
-def ensure_console(folder: Path) -> str:
-    """The address of a console that answers; it is started if there is none."""
+def ensure_console(folder: Path, prefix: str) -> str:
+    """The address of a console that answers for this prefix; it is started if there is none."""
     process = ServerProcess(NAME, folder)
-    address = folder / "run" / "console.address"
+    address = folder / "run" / f"console{prefix and '-' + prefix}.address"
     if process.state() == "running" and _answers(address):
         return address.read_text()
     process.stop()
-    address.unlink(missing_ok=True)
+    for old in address.parent.glob("console*.address"):
+        old.unlink()
     command = [sys.executable, "-m", "entityflow.serve", NAME]
     process.start(command, {"ENTITYFLOW_CONSOLE_ADDRESS_FILE": str(address)})
     process.await_ready(lambda: _answers(address))

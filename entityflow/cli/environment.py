@@ -8,7 +8,10 @@ from pathlib import Path
 
 DEFAULT_DIR = Path(".stack")
 STACK_FILE = "stack.env"
+DOMAIN_FILE = "domain.env"  # what the stack grows
 BROKER = "ENTITYFLOW_KAFKA_BOOTSTRAP"
+
+_taken_over: set[str] = set()  # variables that came from a file: a newer file may change them
 
 
 def stack_dir(words: Sequence[str] = ()) -> Path:
@@ -21,20 +24,24 @@ def stack_dir(words: Sequence[str] = ()) -> Path:
     return Path(os.environ.get("ENTITYFLOW_STACK_DIR", DEFAULT_DIR))
 
 
-def load_stack(directory: Path, *, replace: bool = False) -> bool:
-    """Take over the variables of a stack's file; those that are set already win, unless `replace`.
+def load_stack(directory: Path) -> bool:
+    """Take over the variables of a stack's file; those that somebody set win. A second call brings what has changed.
 
-    A broker named in the environment means another stack: then the file is not read at all.
+    A broker named by somebody means another stack: then the file is not read at all.
     """
-    path = directory / STACK_FILE
-    if (BROKER in os.environ and not replace) or not path.is_file():
+    if set_by_somebody(BROKER) or not (directory / STACK_FILE).is_file():
         return False
-    for name, value in read_stack_file(path).items():
-        if replace:
-            os.environ[name] = value
-        else:
-            os.environ.setdefault(name, value)
+    for path in (directory / STACK_FILE, directory / DOMAIN_FILE):
+        for name, value in read_stack_file(path).items() if path.is_file() else ():
+            if not set_by_somebody(name):
+                os.environ[name] = value
+                _taken_over.add(name)
     return True
+
+
+def set_by_somebody(name: str) -> bool:
+    """Whether a variable is in the environment and did not come from a stack's files."""
+    return name in os.environ and name not in _taken_over
 
 
 def read_stack_file(path: Path) -> dict[str, str]:

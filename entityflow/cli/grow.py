@@ -9,13 +9,13 @@ from typing import Annotated
 
 import typer
 
-from entityflow.cli.environment import load_stack, stack_dir
+from entityflow.cli.environment import BROKER, DOMAIN_FILE, load_stack, set_by_somebody, stack_dir
 from entityflow.cli.output import Steps, say
 from entityflow.errors import UserError
 from entityflow.settings import Settings, load_settings
 
 LINE = ("query_builder", "searcher", "fetcher", "filter", "index", "sharder", "coverage")
-DOMAIN_FILE = "domain.env"
+QUIET_SECONDS = "3"  # on this machine nothing takes longer than its retries, and those are waited for
 
 Limit = Annotated[int | None, typer.Option(min=1, help="Only the N most popular entities.")]
 Rounds = Annotated[int | None, typer.Option(min=0, help="How often coverage may ask for more; else the domain's own.")]
@@ -53,20 +53,18 @@ def _grow(path: Path, limit: int | None, rounds: int | None, directory: Path) ->
     from entityflow.cli.line import run_through, run_until_idle
     from entityflow.cli.report import lines
     from entityflow.domain import load_domain
-    from entityflow.embedded.supervisor import Stack
     from entityflow.funnel import read_funnel
 
     steps = Steps()
     domain = load_domain(path)
     claim(directory, path.resolve())
     with steps.step("stack"):
-        Stack(directory).up(say=say)
-        load_stack(directory, replace=True)
+        bring_up(directory)
         settings = _settings(directory, path.resolve(), rounds)
     with steps.step("topics"):
         create_topics(settings)
     with steps.step("console"):
-        address = ensure_console(directory.absolute())
+        address = ensure_console(directory.absolute(), settings.prefix)
         say(f"console at {address}")
     with steps.step("harvest"):
         _harvest(path, limit)
@@ -93,13 +91,26 @@ def claim(directory: Path, domain: Path) -> None:
     marker.write_text(line)
 
 
+def bring_up(directory: Path) -> None:
+    """Start what nobody has named another server for. Somebody's own broker means: no local server at all."""
+    from entityflow.embedded.supervisor import Stack
+
+    if set_by_somebody(BROKER):
+        return
+    theirs = {"sparql": "ENTITYFLOW_SPARQL_ENDPOINT", "web": "ENTITYFLOW_SEARCH_ENDPOINT"}
+    away = {part for part, variable in theirs.items() if set_by_somebody(variable)}
+    Stack(directory).up([part for part in ("kafka", "s3", "sparql", "web") if part not in away], say)
+    load_stack(directory)
+
+
 def _settings(directory: Path, domain: Path, rounds: int | None) -> Settings:
     """What the services of this command find in their environment."""
     os.environ["ENTITYFLOW_DOMAIN"] = str(domain)
     os.environ["ENTITYFLOW_STACK_DIR"] = str(directory.resolve())
     os.environ.setdefault("ENTITYFLOW_STATE_DIR", str(directory.resolve() / "state"))
+    os.environ.setdefault("ENTITYFLOW_COVERAGE_QUIET_SECONDS", QUIET_SECONDS)
     if rounds is not None:
-        os.environ["ENTITYFLOW_COVERAGE_ROUNDS"] = str(rounds)
+        os.environ["ENTITYFLOW_COVERAGE_ROUNDS"] = os.environ["ENTITYFLOW_QUERY_BUILDER_ROUNDS"] = str(rounds)
     return load_settings(Settings)
 
 

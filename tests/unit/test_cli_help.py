@@ -98,6 +98,11 @@ def test_an_unknown_topic_suggests_the_nearest() -> None:
     assert "did you mean filtered-pair?" in ran.stderr
 
 
+@pytest.fixture(autouse=True)
+def _nothing_taken_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("entityflow.cli.environment._taken_over", set())
+
+
 @pytest.mark.parametrize("name", sorted(COMMANDS))
 def test_every_command_can_be_loaded_and_has_a_help_text(name: str) -> None:
     command = load(name.split()[-1], COMMANDS[name])
@@ -118,6 +123,18 @@ def test_the_stack_file_gives_what_is_not_set_and_leaves_what_is(
     assert read_stack_file(tmp_path / "stack.env")["ENTITYFLOW_S3_BUCKET"] == "theirs"
     assert os.environ["ENTITYFLOW_KAFKA_BOOTSTRAP"] == "127.0.0.1:1"
     assert os.environ["ENTITYFLOW_S3_BUCKET"] == "ours"
+    monkeypatch.delenv("ENTITYFLOW_KAFKA_BOOTSTRAP")
+
+
+def test_a_stack_that_came_up_on_other_ports_is_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ENTITYFLOW_KAFKA_BOOTSTRAP", raising=False)
+    (tmp_path / "stack.env").write_text("ENTITYFLOW_KAFKA_BOOTSTRAP=127.0.0.1:1\n")
+    load_stack(tmp_path)
+
+    (tmp_path / "stack.env").write_text("ENTITYFLOW_KAFKA_BOOTSTRAP=127.0.0.1:2\n")
+    load_stack(tmp_path)
+
+    assert os.environ["ENTITYFLOW_KAFKA_BOOTSTRAP"] == "127.0.0.1:2"
     monkeypatch.delenv("ENTITYFLOW_KAFKA_BOOTSTRAP")
 
 
