@@ -68,7 +68,7 @@ def make_app(service: str, settings: Settings, committable: Committable) -> Loss
         stream_wait_empty=False,  # would wait for ever for a record that is not acknowledged
         consumer_auto_offset_reset="earliest",  # never used: every start checks the committed offsets
         consumer_max_fetch_size=MAX_MESSAGE_BYTES,
-        consumer_group_instance_id=settings.group_instance_id,
+        consumer_group_instance_id=settings.group_instance_id or None,  # "" would count as static
         producer_max_request_size=MAX_MESSAGE_BYTES,
         producer_acks=-1,
         topic_allow_declare=False,
