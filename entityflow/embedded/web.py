@@ -58,6 +58,10 @@ class DemoWeb:
         self._offers = [offer for picture in pictures for offer in offers(picture)]
         homes = [Offer(picture, hosts.HOMES[picture.source]) for picture in pictures]  # where redirects end
         self._places = {(offer.host, offer.path): offer for offer in [*homes, *self._offers]}
+        moved = [offer for offer in self._offers if offer.host == hosts.MOVED]
+        for offer in moved:  # their home is not offered, but it answers whoever follows
+            home = Offer(offer.picture, hosts.HOMES[offer.picture.source])
+            self._places[home.host, home.path] = home
         self._pages = {(offer.host, offer.page): offer for offer in self._offers}
         self._index = WordIndex([_words_of(offer.picture) for offer in self._offers])
         self._busy: deque[float] = deque(maxlen=BUSY_REQUESTS)
@@ -100,6 +104,8 @@ class DemoWeb:
     def _hit(self, offer: Offer) -> dict[str, Any]:
         picture = offer.picture
         width, height = self._size(picture.file)
+        if offer.host == hosts.MIRROR:
+            width, height = _smaller(width, height)
         return {
             "url": f"http://{offer.host}{offer.path}",
             "title": picture.title,
@@ -147,7 +153,7 @@ class DemoWeb:
                 await asyncio.sleep(SLOW_SECONDS)
             case hosts.MIRROR:
                 return web.Response(body=self._read(offer.picture.file, True), content_type="image/jpeg")
-        headers = {"X-Robots-Tag": "noai, noimageai", "tdm-reservation": "1"} if host == hosts.OPT_OUT else {}
+        headers = hosts.HEADERS.get(host)
         kind = TYPES[offer.path.rsplit(".", 1)[1]]
         return web.Response(body=self._read(offer.picture.file, False), content_type=kind, headers=headers)
 
@@ -157,7 +163,7 @@ class DemoWeb:
         offer = self._places.get((hosts.MOVED, f"/pictures/{name}"))
         if offer is None:
             return web.Response(status=404, text="no such picture\n")
-        if len(offer.picture.id) % 5 == 0:
+        if offer.goes_round:
             return web.Response(status=302, headers={"Location": f"/loop/{name}"})
         if request.match_info["folder"] == "pictures":
             return web.Response(status=301, headers={"Location": f"/old/{name}"})
@@ -181,10 +187,15 @@ def _recompressed(data: bytes) -> bytes:
     image = Image.open(io.BytesIO(data)).convert("RGBA")
     white = Image.new("RGBA", image.size, "white")
     white.alpha_composite(image)
-    size = (max(1, round(image.width * MIRROR_SHARE)), max(1, round(image.height * MIRROR_SHARE)))
     target = io.BytesIO()
-    white.convert("RGB").resize(size, Image.Resampling.LANCZOS).save(target, "JPEG", quality=MIRROR_QUALITY)
+    white.convert("RGB").resize(_smaller(*image.size), Image.Resampling.LANCZOS).save(
+        target, "JPEG", quality=MIRROR_QUALITY
+    )
     return target.getvalue()
+
+
+def _smaller(width: int, height: int) -> tuple[int, int]:
+    return max(1, round(width * MIRROR_SHARE)), max(1, round(height * MIRROR_SHARE))
 
 
 def access_log(log: TextIO) -> Any:

@@ -19,22 +19,24 @@ SLOW = "slow.demo.test"
 PATIENT = "patient.demo.test"  # asks for a Crawl-delay
 MOVED = "moved.demo.test"  # redirects, one of them in a circle
 PRIVATE = "private.demo.test"  # robots.txt closes /private/
-OPT_OUT = "optout.demo.test"  # its pictures must not be trained on
+OPT_OUT = "optout.demo.test"  # X-Robots-Tag: its pictures must not be trained on
+RESERVED = "reserved.demo.test"  # tdm-reservation: the same said in the other way
 GONE = "gone.demo.test"  # dead links
 LIAR = "liar.demo.test"  # sends HTML as image/jpeg
 DOWN = "down.demo.test"  # nobody listens
-HOSTS = (SEARCH_HOST, *HOMES.values(), MIRROR, BUSY, SLOW, PATIENT, MOVED, PRIVATE, OPT_OUT, GONE, LIAR)
+HOSTS = (SEARCH_HOST, *HOMES.values(), MIRROR, BUSY, SLOW, PATIENT, MOVED, PRIVATE, OPT_OUT, RESERVED, GONE, LIAR)
 
 ROBOTS = {
     PRIVATE: "User-agent: *\nDisallow: /private/\n",
     PATIENT: "User-agent: *\nCrawl-delay: 1\n",
     "stamps.demo.test": "User-agent: *\nAllow: /\n\nUser-agent: badbot\nDisallow: /\n",
 }  # the others answer 404, which allows everything
+HEADERS = {OPT_OUT: {"X-Robots-Tag": "noai, noimageai"}, RESERVED: {"tdm-reservation": "1"}}
 
 # of every 1000 pictures: those that lie on an awkward host instead of their home ...
 INSTEAD = ((BUSY, 20), (SLOW, 12), (PATIENT, 8), (MOVED, 20))
 # ... and those that are offered a second time, under an address that gives another copy or nothing
-BESIDE = ((MIRROR, 250), (PRIVATE, 10), (OPT_OUT, 15), (GONE, 20), (LIAR, 8), (DOWN, 5))
+BESIDE = ((MIRROR, 250), (PRIVATE, 10), (OPT_OUT, 10), (RESERVED, 5), (GONE, 20), (LIAR, 8), (DOWN, 5))
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,11 @@ class Offer:
         return f"/{folder}/{self.picture.id}.{extension}"
 
     @property
+    def goes_round(self) -> bool:
+        """Whether a moved picture is never reached."""
+        return _ticket(self.picture.id, "round") < 200
+
+    @property
     def page(self) -> str:
         return f"/pages/{self.picture.id}.html"
 
@@ -63,10 +70,15 @@ def offers(picture: Picture) -> Iterator[Offer]:
 
 
 def _drawn(picture_id: str, purpose: str, shares: tuple[tuple[str, int], ...]) -> str | None:
-    digest = hashlib.sha256(f"{purpose}/{picture_id}".encode()).digest()
-    ticket = int.from_bytes(digest[:4], "big") % 1000
+    ticket = _ticket(picture_id, purpose)
     for host, share in shares:
         if ticket < share:
             return host
         ticket -= share
     return None
+
+
+def _ticket(picture_id: str, purpose: str) -> int:
+    """One of 1000, as good as by chance and always the same."""
+    digest = hashlib.sha256(f"{purpose}/{picture_id}".encode()).digest()
+    return int.from_bytes(digest[:4], "big") % 1000
