@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -45,7 +46,7 @@ class LazyGroup(TyperGroup):
         return self._subgroup(cmd_name)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """The command itself, imported. Raises UsageError with the nearest name for one that does not exist."""
+        """The command itself, imported; from here on logs go to stderr. Raises UsageError with the nearest name for one that does not exist."""
         name = args[0]
         known = self.list_commands(ctx)
         if name not in known:
@@ -53,7 +54,12 @@ class LazyGroup(TyperGroup):
             hint = f"did you mean `{ctx.command_path} {near[0]}`?" if near else f"{ctx.command_path} --help lists them"
             raise UsageError(f"no command {name!r}", hint=hint)
         entry = self.entries.get(name)
-        return name, load(name, entry) if entry else self._subgroup(name), args[1:]
+        if entry is None:
+            return name, self._subgroup(name), args[1:]
+        from entityflow.logs import configure_logs
+
+        configure_logs(os.environ.get("ENTITYFLOW_LOG_LEVEL", "warning"))
+        return name, load(name, entry), args[1:]
 
     def _subgroup(self, name: str) -> TyperGroup:
         inner = {full.split()[1]: entry for full, entry in self.entries.items() if full.split()[0] == name}
