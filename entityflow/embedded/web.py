@@ -87,6 +87,8 @@ class DemoWeb:
     # --- search ---
 
     async def search(self, request: web.Request) -> web.Response:
+        if _host(request) != hosts.SEARCH_HOST:
+            return web.Response(status=404, text="nothing to search here\n")
         text = request.query.get("q", "").strip()
         if not text:
             return _bad("q: what to search for is missing")
@@ -233,7 +235,7 @@ def _list(request: web.Request, name: str) -> list[str]:
 
 def _number(request: web.Request, name: str, default: int, most: int) -> int:
     text = request.query.get(name, str(default))
-    if not text.isdigit() or not 1 <= int(text) <= most:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= most:
         raise ValueError(f"{name}={text!r}: a number from 1 to {most}")
     return int(text)
 
