@@ -11,7 +11,19 @@ from contextlib import contextmanager
 from PIL import Image as Picture
 
 from entityflow.pictures import PictureLimits, decode_and_store
-from entityflow.records import Amend, FilteredPair, Image, Match, Origin, Original, Outcome, Permission, Url, image_id
+from entityflow.records import (
+    Amend,
+    FilteredPair,
+    Fingerprint,
+    Image,
+    Match,
+    Origin,
+    Original,
+    Outcome,
+    Permission,
+    Url,
+    image_id,
+)
 from entityflow.settings import Settings
 from entityflow.stage import Send, produce_all, read_topic
 from tests.unit.test_fingerprints_copies import stored
@@ -32,6 +44,7 @@ class Service:
             "ENTITYFLOW_SMALL_TOPICS": "true",
             "ENTITYFLOW_COMMIT_SECONDS": "0.1",
             "ENTITYFLOW_SESSION_TIMEOUT_SECONDS": "6",
+            "ENTITYFLOW_DRAIN_SECONDS": "2",
             "ENTITYFLOW_FILTER_ASK_AGAIN_SECONDS": "3",
             "ENTITYFLOW_INDEX_BATCH_RECORDS": "7",
         }
@@ -113,6 +126,10 @@ def merges(settings: Settings) -> list[Amend]:
 
 def asked_again(settings: Settings) -> list[Url]:
     return records(settings, "url", Url)
+
+
+def fingerprints(settings: Settings) -> list[Fingerprint]:
+    return records(settings, "fingerprint", Fingerprint)
 
 
 def matches(settings: Settings) -> dict[str, Match]:

@@ -4,10 +4,12 @@ from collections import Counter
 
 from PIL import Image as Picture
 
+from entityflow.admin import Admin
 from entityflow.records import image_id
 from tests.integration.filter_line import (
     accepted,
     asked_again,
+    fingerprints,
     image,
     matches,
     merges,
@@ -103,13 +105,19 @@ def test_the_index_rebuilds_a_lost_state_and_judges_as_before(settings):
     assert {amend.image_id for amend in merges(settings)} == originals
 
 
-def test_while_the_index_is_away_nothing_is_lost_or_committed(settings):
+def test_while_the_index_is_away_nothing_ends_or_is_committed_and_a_stop_is_clean(settings):
     pictures = [photo(seed) for seed in range(6)]
     with running(settings, "filter") as (judging,):
         publish(settings, [image(picture, number) for number, picture in enumerate(pictures)])
+        eventually(lambda: len({asked.image_id for asked in fingerprints(settings)}) == 6)
+
+        assert judging.stop() == 0
+        assert sum(Admin(settings).committed("filter", "image").values()) == 0
+        assert outcomes(settings) == {}
+
+        judging.start()
         with running(settings, "index"):
             eventually(lambda: all_ended(settings, 6))
-        judging.kill()
 
     assert len({pair.image_id for pair in accepted(settings)}) == 6
 
