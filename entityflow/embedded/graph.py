@@ -7,6 +7,7 @@ nearest ancestor with a QID stands for P171; there is one sitelink where there i
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 from collections import defaultdict
@@ -19,7 +20,7 @@ from entityflow.embedded.jars import Say
 from entityflow.embedded.packages import TAXA, unpacked
 from entityflow.embedded.taxonomy import Taxonomy
 
-FORMAT = 2
+FORMAT = 3
 MAX_PICTURES = 5  # P18 statements of one entity
 
 WD, WDT = "http://www.wikidata.org/entity/", "http://www.wikidata.org/prop/direct/"
@@ -111,8 +112,13 @@ def _entity(taxonomy: Taxonomy, taxon: int, words: list[str], pictures: list[Pic
 
 def _usual(words: list[str], pictures: list[Picture]) -> str:
     """The word that most pictures of the thing use; among equals the first."""
-    texts = [f" {picture.title} {picture.alt} ".lower() for picture in pictures]
-    return max(words, key=lambda word: sum(f" {word}" in text for text in texts))
+    texts = [f"{picture.title} {picture.alt}".lower() for picture in pictures]
+
+    def uses(word: str) -> int:
+        """A plural counts, the beginning of another word ("chick" in "chicken") does not."""
+        return sum(re.search(rf"\b{re.escape(word)}s?\b", text) is not None for text in texts)
+
+    return max(words, key=uses)
 
 
 def _text(value: str, lang: str = "") -> str:

@@ -22,6 +22,7 @@ TAXA = {
     30: (25, "species", "Panthera leo", 140, None, '<style>p{}</style>The <b>lion</b> is a "big" cat. It roars.'),
     40: (20, "species", "Felis nowhere", None, "ghost cat", None),
     50: (20, "species", "Felis obscura", 99, None, "Nobody has seen it."),
+    70: (1, "species", "Gallus gallus", 184774, None, None),
     60: (20, "species", "Felis margarita", 100, "sand cat", None),
 }
 LION = Picture("x-lion", "pictures/x.png", "Lion", "A lion", (), "openmoji", MIT, "somebody", "Panthera leo")
@@ -93,6 +94,19 @@ def test_a_label_is_the_word_people_use(graph: Callable[..., Graph]) -> None:
     assert values(made, "Q140", RDFS_LABEL) == ["lion"]
     assert values(made, "Q100", RDFS_LABEL) == ["sand cat"]
     assert values(made, "Q25265", RDFS_LABEL) == ["Felidae"]
+
+
+def test_the_word_that_most_pictures_use_is_the_label_but_not_the_beginning_of_another(
+    graph: Callable[..., Graph],
+) -> None:
+    hen = replace(LION, title="Chicken", alt="A chicken", taxon="Gallus gallus")
+    chicks = replace(hen, title="Chick", alt="Two chicks")
+
+    one = graph(hen, replace(hen, id="x-2"), replace(chicks, id="x-3"))
+    other = graph(hen, replace(chicks, id="x-2"), replace(chicks, id="x-3"))
+
+    assert values(one, "Q184774", RDFS_LABEL) == ["chicken"]
+    assert values(other, "Q184774", RDFS_LABEL) == ["chick"]
 
 
 def test_a_description_is_one_sentence_without_markup(graph: Callable[..., Graph]) -> None:
