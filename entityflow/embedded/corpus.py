@@ -21,7 +21,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from entityflow.embedded.cache import appear, cache_dir, sha256_of
+from entityflow.embedded.cache import appear, cache_dir
 from entityflow.embedded.jars import Say
 from entityflow.embedded.packages import CLDR, EMOJI, FLUENT, OPENMOJI, STAMPS, unpacked
 
@@ -242,8 +242,3 @@ def taxon_of(text: str) -> str | None:
                 break
         place += 1
     return next(iter(found)) if len(found) == 1 else None
-
-
-def fingerprint(folder: Path) -> str:
-    """What distinguishes one corpus from another."""
-    return sha256_of(folder / "index.jsonl")
