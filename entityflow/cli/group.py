@@ -46,7 +46,10 @@ class LazyGroup(TyperGroup):
         return self._subgroup(cmd_name)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """The command itself, imported; from here on logs go to stderr. Raises UsageError with the nearest name for one that does not exist."""
+        """The command itself, imported; from here on logs go to stderr.
+
+        Raises UsageError with the nearest name for one that does not exist.
+        """
         name = args[0]
         known = self.list_commands(ctx)
         if name not in known:

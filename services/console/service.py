@@ -30,42 +30,47 @@ def make_shell(settings: ConsoleSettings) -> Shell:
     shell = Shell("console", settings)
     view = View(settings.console_pictures)
 
-    def take(key: str, record: Record | None, _message: Message) -> None:
-        view.take(key, record)
+    def take(_key: str, record: Record | None, message: Message) -> None:
+        view.take(record, message.timestamp_ms)
 
     for topic in WHOLE:
         shell.table(topic, take)
     shell.table(PAIRS, take, start="end")
-
-    @asynccontextmanager
-    async def open_page() -> AsyncIterator[None]:
-        await asyncio.to_thread(_newest_pairs, settings, view)
-        async with serving(view, settings) as address:
-            structlog.get_logger().info("console_ready", address=address)
-            yield
-
-    observer: list[Observer] = []
-
-    async def look() -> None:
-        if not observer:
-            observer.append(await asyncio.to_thread(Observer, settings))
-        view.look(await asyncio.to_thread(observer[0].look))
-
-    shell.resource(open_page)
-    shell.every(settings.console_refresh_seconds, look)
+    shell.resource(lambda: _page(view, settings))
+    shell.every(settings.console_refresh_seconds, Look(view, settings))
     return shell
 
 
-def _newest_pairs(settings: ConsoleSettings, view: View) -> None:
+@asynccontextmanager
+async def _page(view: View, settings: ConsoleSettings) -> AsyncIterator[None]:
+    async with serving(view, settings) as address:
+        structlog.get_logger().info("console_ready", address=address)
+        yield
+
+
+class Look:
+    """What comes from no table: offsets again and again; once, the pairs that were there before we followed."""
+
+    def __init__(self, view: View, settings: ConsoleSettings) -> None:
+        self._view, self._settings = view, settings
+        self._observer: Observer | None = None
+
+    async def __call__(self) -> None:
+        if self._observer is None:
+            self._observer = await asyncio.to_thread(Observer, self._settings)
+            for message, record in await asyncio.to_thread(_last_pairs, self._settings):
+                self._view.take(record, message.timestamp_ms)
+        self._view.look(await asyncio.to_thread(self._observer.look))
+
+
+def _last_pairs(settings: ConsoleSettings) -> list[tuple[Message, Record | None]]:
     """The last pairs of each partition: enough for the page, however many the topic holds."""
     admin = Admin(settings)
     count = admin.partitions([PAIRS]).get(PAIRS, 0)
     places = [(PAIRS, partition) for partition in range(count)]
     starts, ends = admin.starts(places), admin.ends(places)
     begin = {place[1]: max(starts[place], ends[place] - settings.console_pictures) for place in places}
-    found = sorted(read_topic(settings, PAIRS, begin), key=lambda item: item[0].timestamp_ms)
-    for message, record in found:
-        view.take((message.key or b"").decode("utf-8", "replace"), record)
+    return list(read_topic(settings, PAIRS, begin))
 
 
 def main() -> None:

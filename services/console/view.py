@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,8 +16,9 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class Picture:
-    """One of the newest pairs."""
+    """One of the newest pairs, and when it came."""
 
+    at_ms: int
     payload: bytes
     shown: Mapping[str, Any]
 
@@ -32,18 +32,18 @@ class View:
         self._labels: dict[str, str] = {}
         self._shards: dict[str, Shard] = {}
         self._model: Model | None = None
-        self._pictures: OrderedDict[str, Picture] = OrderedDict()
+        self._pictures: dict[str, Picture] = {}
         self._progress: Progress | None = None
 
-    def take(self, key: str, record: Record | None) -> None:
-        """A record of `entity`, `outcome`, `shard`, `model` or `filtered-pair`."""
+    def take(self, record: Record | None, at_ms: int) -> None:
+        """A record, in any order, of `entity`, `outcome`, `shard`, `model` or `filtered-pair`."""
         match record:
             case Outcome():
                 self._endings.add(record)
             case Entity():
                 self._labels[record.id] = record.label
             case FilteredPair():
-                self._show(record)
+                self._show(record, at_ms)
             case Shard():
                 self._shards[record.shard_id] = record
             case Model():
@@ -52,22 +52,11 @@ class View:
     def look(self, progress: Progress) -> None:
         self._progress = progress
 
-    def _show(self, pair: FilteredPair) -> None:
-        self._pictures.pop(pair.image_id, None)
-        self._pictures[pair.image_id] = Picture(
-            pair.payload,
-            {
-                "image_id": pair.image_id,
-                "width": pair.width,
-                "height": pair.height,
-                "texts": [{"text": text.text, "kind": text.kind, "lang": text.lang} for text in pair.texts],
-                "entities": [entity.id for entity in pair.entities],
-                "sources": [{"url": source.url, "page_url": source.page_url} for source in pair.sources],
-                "heldout": pair.heldout,
-            },
-        )
-        while len(self._pictures) > self._most:
-            self._pictures.popitem(last=False)
+    def _show(self, pair: FilteredPair, at_ms: int) -> None:
+        self._pictures[pair.image_id] = Picture(at_ms, pair.payload, _shown(pair))
+        if len(self._pictures) > self._most:
+            oldest = min(self._pictures, key=lambda image_id: self._pictures[image_id].at_ms)
+            del self._pictures[oldest]
 
     def payload(self, image_id: str) -> bytes | None:
         picture = self._pictures.get(image_id)
@@ -85,8 +74,11 @@ class View:
             "entities": len(self._labels),
             "shards": self._counted_shards(),
             "model": self._shown_model(),
-            "pictures": [self._named(picture.shown) for picture in reversed(self._pictures.values())],
+            "pictures": [self._named(picture.shown) for picture in self._newest_first()],
         }
+
+    def _newest_first(self) -> list[Picture]:
+        return sorted(self._pictures.values(), key=lambda picture: picture.at_ms, reverse=True)
 
     def _topics(self) -> list[dict[str, Any]]:
         if self._progress is None:
@@ -114,3 +106,15 @@ class View:
     def _named(self, shown: Mapping[str, Any]) -> dict[str, Any]:
         names = [self._labels.get(entity, entity) for entity in shown["entities"]]
         return {**shown, "names": names}
+
+
+def _shown(pair: FilteredPair) -> dict[str, Any]:
+    return {
+        "image_id": pair.image_id,
+        "width": pair.width,
+        "height": pair.height,
+        "texts": [{"text": text.text, "kind": text.kind, "lang": text.lang} for text in pair.texts],
+        "entities": [entity.id for entity in pair.entities],
+        "sources": [{"url": source.url, "page_url": source.page_url} for source in pair.sources],
+        "heldout": pair.heldout,
+    }
