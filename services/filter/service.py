@@ -23,6 +23,7 @@ from services.filter.ending import Ending, ending
 from services.filter.judging import Judgement, Rules
 from services.filter.names import Names
 from services.filter.settings import FilterSettings, rules_of
+from services.filter.turns import Turns
 
 TOPIC_OF = {FilteredPair: "filtered-pair", Amend: "amend", Url: "url"}
 
@@ -33,9 +34,14 @@ class Filter:
     def __init__(self, rules: Rules, names: Names, questions: Questions, heldout_share: float) -> None:
         self._rules, self._names, self._questions = rules, names, questions
         self._heldout_share = heldout_share
+        self._turns = Turns()
 
     async def step(self, received: Received[Image]) -> list[Send]:
-        """Judge in a thread, ask, end."""
+        """Judge in a thread, ask, end; a sighting after the picture that came before it."""
+        async with self._turns.of(received.record.image_id):
+            return await self._end(received)
+
+    async def _end(self, received: Received[Image]) -> list[Send]:
         image, origin = received.record, received.message.origin
         began = time.monotonic()
         judgement = await asyncio.to_thread(self._rules.image, image, self._names.of(image.candidate.entity_id))
