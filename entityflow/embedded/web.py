@@ -146,7 +146,7 @@ class DemoWeb:
             return web.Response(status=404, text="no such picture\n")
         match host:
             case hosts.GONE:
-                return web.Response(status=410 if len(offer.picture.id) % 2 else 404, text="gone\n")
+                return web.Response(status=offer.dead_status, text="gone\n")
             case hosts.LIAR:
                 return web.Response(text="<!doctype html><title>Sign in</title>", content_type="image/jpeg")
             case hosts.BUSY if self._too_fast():

@@ -58,6 +58,11 @@ class Offer:
         return _ticket(self.picture.id, "round") < 200
 
     @property
+    def dead_status(self) -> int:
+        """How a dead link answers: gone for good, or not found."""
+        return 410 if _ticket(self.picture.id, "dead") < 300 else 404
+
+    @property
     def page(self) -> str:
         return f"/pages/{self.picture.id}.html"
 
