@@ -60,7 +60,7 @@ class Offer:
     @property
     def dead_status(self) -> int:
         """How a dead link answers: gone for good, or not found."""
-        return 410 if _ticket(self.picture.id, "dead") < 300 else 404
+        return 410 if _ticket(self.picture.id, "dead") < 500 else 404
 
     @property
     def page(self) -> str:
