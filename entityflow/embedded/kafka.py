@@ -54,7 +54,10 @@ class KafkaPart:
         """Write the folder's cluster id, once: a formatted folder is left as it is."""
         noted = self._home / "cluster-id"
         if not noted.exists():
-            noted.write_text(base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("="))
+            random = uuid.uuid4().bytes
+            # an id that begins with '-' would be read as an option
+            tame = bytes([random[0] & 0x7F]) + random[1:]
+            noted.write_text(base64.urlsafe_b64encode(tame).decode().rstrip("="))
         if (self._home / "data" / "meta.properties").exists():
             return
         command = [*_java(jars), "kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", noted.read_text()]
