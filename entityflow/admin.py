@@ -143,7 +143,14 @@ class Admin:
         name = self.settings.topic_name(topic)
         places = [TopicPartition(name, partition, offset) for partition, offset in offsets.items()]
         asked = [ConsumerGroupTopicPartitions(self.settings.group_name(group), places)]
-        self._ask(lambda: _all(self._client.alter_consumer_group_offsets(asked, request_timeout=REQUEST_SECONDS)))
+
+        def alter() -> list[TopicPartition]:
+            (future,) = self._client.alter_consumer_group_offsets(asked, request_timeout=REQUEST_SECONDS).values()
+            return list(future.result().topic_partitions)
+
+        for place in self._ask(alter):
+            if place.error is not None:  # a member is there, or was killed less than a session ago
+                raise UserError(f"offset of {group} on {name}, partition {place.partition}: {place.error.str()}")
 
     def delete_up_to(self, offsets: Mapping[Place, int]) -> None:
         """Delete the records before each offset: all its readers have finished them."""

@@ -110,7 +110,7 @@ def _settings(directory: Path, domain: Path, rounds: int | None) -> Settings:
     os.environ.setdefault("ENTITYFLOW_STATE_DIR", str(directory.resolve() / "state"))
     os.environ.setdefault("ENTITYFLOW_COVERAGE_QUIET_SECONDS", QUIET_SECONDS)
     if rounds is not None:
-        os.environ["ENTITYFLOW_COVERAGE_ROUNDS"] = os.environ["ENTITYFLOW_QUERY_BUILDER_ROUNDS"] = str(rounds)
+        os.environ["ENTITYFLOW_COVERAGE_ROUNDS"] = str(rounds)
     return load_settings(Settings)
 
 

@@ -51,17 +51,11 @@ class QueryBuilder:
         return [Send("query", query) for query in queries_of_round(entity, self._domain, round_)]
 
 
-def with_rounds(domain: Domain, rounds: int | None) -> Domain:
-    if rounds is None:
-        return domain
-    return domain.model_copy(update={"queries": domain.queries.model_copy(update={"rounds": rounds})})
-
-
 def main() -> None:
     settings = load_settings(QueryBuilderSettings)
     if settings.domain is None:
         raise UsageError("no domain is set", hint="ENTITYFLOW_DOMAIN=domains/demo.yaml")
-    builder = QueryBuilder(with_rounds(load_domain(settings.domain), settings.query_builder_rounds))
+    builder = QueryBuilder(load_domain(settings.domain))
     stage = FaustStage("query_builder", settings)
     stage.table("entity", builder.know)
     stage.map("entity", builder.ask_first, concurrency=settings.query_builder_concurrency)

@@ -12,6 +12,7 @@ from confluent_kafka import Producer
 
 from entityflow.admin import Admin
 from entityflow.codec import encode
+from entityflow.errors import UserError
 from entityflow.records import Entity, Query
 from entityflow.settings import Settings
 from entityflow.stage import Message, Send, produce_all, read_topic
@@ -249,3 +250,12 @@ def test_a_topic_that_is_missing_is_named(settings: Settings, start: Start) -> N
 
     assert process.returncode == 1
     assert "entityflow topics create" in log
+
+
+def test_the_offsets_of_a_group_are_not_moved_under_a_member(settings: Settings, start: Start) -> None:
+    publish(settings, *["lion"] * 5)
+    start()
+    eventually(lambda: committed(settings) == 5)
+
+    with pytest.raises(UserError, match="offset of query_builder"):
+        Admin(settings).commit("query_builder", "entity", {0: 0, 1: 0})
