@@ -57,3 +57,5 @@ TRAINER_LOSS = Gauge("entityflow_trainer_loss", "Loss of the last step")
 TRAINER_DATA_WAIT = Gauge("entityflow_trainer_data_wait", "Share of the time spent waiting for pictures")
 # counter: shards that cannot be trained on, by reason
 TRAINER_LOST_SHARDS = Counter("entityflow_trainer_lost_shards", "Shards that cannot be trained on", ["reason"])
+# counter: manifests that were there already and say something else
+SHARD_CONFLICTS = Counter("entityflow_shard_conflicts", "Manifests that differ from the one that was there")
