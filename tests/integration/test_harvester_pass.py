@@ -2,9 +2,11 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -17,9 +19,10 @@ from entityflow.records import Entity
 from entityflow.settings import Settings, load_settings
 from entityflow.stage import read_topic
 from services.entity_harvester.knowledge import LATEST, from_parquet, read_latest, to_parquet
-from services.entity_harvester.service import Pass, run_pass
+from services.entity_harvester.service import Pass, run_pass, seconds_to_wait
 from services.entity_harvester.settings import HarvesterSettings
 from tests.integration.graph_server import WD, WDT, oxigraph, proxied, triple, update
+from tests.waiting import eventually
 
 BIRDS = Domain.model_validate({"name": "birds", "roots": ["Q5113"]})
 COUNT = 40
@@ -136,7 +139,7 @@ def test_a_snapshot_reads_back_as_it_was(settings: Settings, endpoint: str) -> N
     assert from_parquet(to_parquet(snapshot)) == snapshot
 
 
-def command(settings: Settings, endpoint: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+def environment(settings: Settings, endpoint: str) -> dict[str, str]:
     own = {
         "ENTITYFLOW_KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
         "ENTITYFLOW_S3_ENDPOINT": settings.s3_endpoint,
@@ -146,9 +149,13 @@ def command(settings: Settings, endpoint: str, *arguments: str) -> subprocess.Co
         "ENTITYFLOW_SMALL_TOPICS": "true",
         "ENTITYFLOW_SPARQL_ENDPOINT": endpoint,
     }
+    return {**os.environ, **own}
+
+
+def command(settings: Settings, endpoint: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "entityflow", "harvest", *arguments],
-        env={**os.environ, **own},
+        env=environment(settings, endpoint),
         capture_output=True,
         text=True,
         timeout=120,
@@ -198,3 +205,29 @@ def test_a_broken_domain_file_ends_the_command_with_its_lines(
 
     assert done.returncode == 2
     assert f"{path}:3:1: languges: not known, did you mean languages?" in done.stderr
+
+
+def test_the_service_harvests_once_and_stops_when_it_is_told(
+    settings: Settings, endpoint: str, domain_file: str
+) -> None:
+    variables = {**environment(settings, endpoint), "ENTITYFLOW_DOMAIN": domain_file}
+    program = [sys.executable, "-m", "entityflow.serve", "entity_harvester"]
+    process = subprocess.Popen(program, env=variables, stderr=subprocess.PIPE, text=True)
+    try:
+        eventually(lambda: Objects(settings).size(LATEST) is not None)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+    finally:
+        process.kill()
+
+    assert process.returncode == 0
+    assert len(written(settings)) == COUNT
+
+
+def test_the_next_pass_of_the_service_waits_for_its_time(settings: Settings, endpoint: str) -> None:
+    one_pass(settings, endpoint)
+    (stored,) = Objects(settings).list(LATEST)
+
+    after_an_hour = seconds_to_wait(Objects(settings), 86_400, stored.modified + timedelta(hours=1))
+
+    assert after_an_hour == 23 * 3600
