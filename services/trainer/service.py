@@ -27,6 +27,7 @@ from services.trainer.ranks import Ranks, ranks_from_environment
 from services.trainer.recipe import make_recipe
 from services.trainer.settings import TrainerSettings
 from services.trainer.shard_cache import ShardCache
+from services.trainer.shard_files import ManifestFiles
 from services.trainer.shard_room import ShardRoom
 from services.trainer.shard_topic import ShardTopic
 from services.trainer.stopping import stop_on_signals
@@ -39,7 +40,15 @@ def train(settings: TrainerSettings, ranks: Ranks, tell: Tell, stop: threading.E
     cache = ShardCache(store, folder / "shards", settings.trainer_cache_bytes)
     try:
         build_trainer(
-            settings, recipe, store, ShardTopic(settings, store), ShardRoom(cache), tell, stop, ranks, folder
+            settings,
+            recipe,
+            store,
+            ShardTopic(settings, ManifestFiles(store)),
+            ShardRoom(cache),
+            tell,
+            stop,
+            ranks,
+            folder,
         ).run()
     finally:
         ranks.leave()

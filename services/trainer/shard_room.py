@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -16,7 +16,7 @@ from services.trainer.heldout import HeldOut, read_heldout
 from services.trainer.knowledge import Knowledge
 from services.trainer.ledger import Entry, Ledger, ShardRef
 from services.trainer.plans import Plan
-from services.trainer.reasons import GONE, BadShard
+from services.trainer.reasons import GONE, WRONG_CHECKSUM, BadShard
 from services.trainer.samples import ShardFile
 from services.trainer.shard_cache import file_sha256
 from services.trainer.store import Missing
@@ -27,17 +27,29 @@ class Fetch(Protocol):
 
     def fetch(self, name: str, key: str, sha256: str) -> Path: ...
 
+    def trim(self, in_use: Collection[Path]) -> None:
+        """Free room; files in use stay."""
+
 
 class FilesInPlace:
-    """Tars that are here already."""
+    """Tars that are here already: hashed when they are first used and whenever they were touched."""
+
+    def __init__(self) -> None:
+        self._hashed: dict[Path, tuple[int, int, str]] = {}
 
     def fetch(self, name: str, key: str, sha256: str) -> Path:
         path = Path(key)
         if not path.exists():
             raise Missing(key)
-        if file_sha256(path) != sha256:
-            raise BadShard(name, "changed while it was in use")
+        state = path.stat()
+        if self._hashed.get(path) != (state.st_size, state.st_mtime_ns, sha256):
+            if file_sha256(path) != sha256:
+                raise BadShard(name, "changed while it was in use", WRONG_CHECKSUM)
+            self._hashed[path] = (state.st_size, state.st_mtime_ns, sha256)
         return path
+
+    def trim(self, in_use: Collection[Path]) -> None:
+        """They are the user's own."""
 
 
 class ShardRoom:
@@ -63,6 +75,7 @@ class ShardRoom:
                 file = self._lost_if_away(source.ref)
                 stack.callback(file.close)
                 shards.append(OpenShard(source, file))
+            self._fetch.trim([shard.file.path for shard in shards])
             yield shards
 
     def heldout(self, ledger: Ledger) -> list[HeldOut]:

@@ -104,13 +104,26 @@ class Trainer:
 
     def _decide(self) -> Work | Wait | None:
         while not self.stop.is_set():
-            self._hear()
-            plan = self._next_plan()
-            if plan is None:
-                return self._rest()
-            if self._there(plan):
-                return Work(plan, self.state.plan_step)
+            try:
+                return self._look()
+            except Retryable as exc:
+                self._log.warning("store_away", error=str(exc))
+                return Wait(self.settings.trainer_poll_seconds)
+            except Lost as exc:
+                self._give_up(exc)
         return None
+
+    def _look(self) -> Work | Wait | None:
+        """What to do now. Raises Retryable, and Lost where a shard of the plan under way is gone."""
+        self._hear()
+        if self.state.plan is None and self._due(self._published_at, self.settings.trainer_publish_seconds):
+            self._publish_news()
+        plan = self._next_plan()
+        if plan is not None:
+            with self.around.room.opened(plan):
+                return Work(plan, self.state.plan_step)
+        self._publish_news()
+        return None if self.settings.trainer_exit_when_idle else Wait(self.settings.trainer_poll_seconds)
 
     def _hear(self) -> None:
         """Take what the log has new into the ledger."""
@@ -174,24 +187,12 @@ class Trainer:
             for source in stored.sources
         )
 
-    def _there(self, plan: Plan) -> bool:
-        """Whether all shards of the plan can be read. If not, the plan ends here and another one is made."""
-        try:
-            with self.around.room.opened(plan):
-                return True
-        except Lost as exc:
-            self._log.error("shard_lost", shard=exc.shard_id, reason=exc.reason, plan=plan.group)
-            self.state.finish_plan()
-            self.state.ledger = self.state.ledger.lose(exc.shard_id, exc.reason)
-            return False
-
-    def _rest(self) -> Wait | None:
-        """Nothing to train on: publish what is new, then wait, or end the run."""
-        if self.state.step > self._published_step:
-            self._publish()
-        if self.settings.trainer_exit_when_idle:
-            return None
-        return Wait(self.settings.trainer_poll_seconds)
+    def _give_up(self, lost: Lost) -> None:
+        """End the plan under way after the steps that were taken; another one is made without the shard."""
+        assert self.state.plan is not None
+        self._log.error("shard_lost", shard=lost.shard_id, reason=lost.reason, group=self.state.plan.group)
+        self.state.finish_plan()
+        self.state.ledger = self.state.ledger.lose(lost.shard_id, lost.reason)
 
     # --- doing it: every process ---
 
@@ -211,11 +212,8 @@ class Trainer:
                 self._take(plan, step, batch)
                 if self.ranks.from_leader(self._signal()) == STOP:
                     return
-        if not self.ranks.leads:
-            return
-        self.state.finish_plan()
-        if self._due(self._published_at, self.settings.trainer_publish_seconds):
-            self._publish()
+        if self.ranks.leads:
+            self.state.finish_plan()
 
     def _take(self, plan: Plan, step: int, batch: Batch) -> None:
         try:
@@ -259,7 +257,10 @@ class Trainer:
     def _due(self, since: float, seconds: float) -> bool:
         return time.monotonic() - since >= seconds
 
-    def _publish(self) -> None:
+    def _publish_news(self) -> None:
+        """Publish, if a step was taken since the last model."""
+        if self.state.step <= self._published_step:
+            return
         checkpoint = self._save()
         self.published = self._publisher.publish(self.stepper, self.state, self._knowledge, checkpoint)
         self._published_step = self.state.step
