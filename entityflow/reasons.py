@@ -22,9 +22,7 @@ ENDINGS = {
 # dead letters: our own code could not process the record
 REJECTIONS = {
     "undecodable": Reason("The bytes are none of our records.", "Look at who wrote the message: entityflow dlq show."),
-    "query-refused": Reason(
-        "A search provider will not answer this query.", "entityflow dlq show tells what it said."
-    ),
+    "query-refused": Reason("A search provider will not answer this query.", "entityflow dlq show tells what it said."),
     "unknown-provider": Reason(
         "A query names a provider that the domain file does not have.", "Add it under providers, or reset the topic."
     ),
@@ -54,4 +52,52 @@ FILTER = {
     "unknown-picture": Reason("The address was known, but not its picture, and asking again did not help."),
 }
 
-REASONS: dict[str, Reason] = {**ENDINGS, **REJECTIONS, **FILTER}
+# the fetcher's: why an address gave no picture
+FETCHER = {
+    "not-web": Reason("The address is neither http nor https (data:, ftp:, file: ...)."),
+    "relative-address": Reason("The address has no host, and no page to resolve it against."),
+    "bad-address": Reason("The text cannot be parsed as an address."),
+    "bad-host": Reason("The host has an empty label, or one that DNS cannot hold."),
+    "credentials-in-address": Reason("The address carries a user name or password: it was not meant for others."),
+    "address-too-long": Reason("The address has more than 8192 characters."),
+    "private-address": Reason(
+        "The host lies in a private net: a page of the web may not send us there.",
+        "For servers of your own: ENTITYFLOW_RESOLVE_FILE, or ENTITYFLOW_FETCHER_ALLOW_LOOPBACK=true.",
+    ),
+    "no-contact": Reason(
+        "No contact address is set, so nothing is requested from the Internet.", "Set ENTITYFLOW_CONTACT and run again."
+    ),
+    "robots-denied": Reason("robots.txt disallows the address for us."),
+    "robots-unavailable": Reason("robots.txt could not be read for a server fault, at every try."),
+    "opted-out": Reason("The site refuses training: X-Robots-Tag, Content-Usage or Content-Signal says so."),
+    "tdm-reserved": Reason("The site reserves text and data mining (tdm-reservation: 1)."),
+    "not-found": Reason("The server says that there is nothing (404, 410)."),
+    "forbidden": Reason("The server refuses this request (401, 403, 451)."),
+    "client-error": Reason("The server finds fault with the request (another 4xx)."),
+    "server-error": Reason("The server failed at every try (5xx, 408, 425)."),
+    "throttled": Reason(
+        "The host asked for patience (429, 503) at every try.", "Raise ENTITYFLOW_FETCHER_DELAY_SECONDS."
+    ),
+    "timeout": Reason("No whole answer within the time, at every try.", "Raise ENTITYFLOW_FETCHER_TIMEOUT_SECONDS."),
+    "dns-failure": Reason("The name of the host could not be looked up, at every try."),
+    "connection-failed": Reason("No connection, or one that broke before the answer, at every try."),
+    "tls-failure": Reason("The certificate of the host does not hold."),
+    "bad-http": Reason("The answer breaks the rules of HTTP, or has a header of over 64 KiB."),
+    "incomplete-body": Reason("Fewer bytes came than were promised, at every try."),
+    "bad-encoding": Reason("The body was packed, and does not unpack."),
+    "too-many-bytes": Reason("The body is too large.", "Raise ENTITYFLOW_FETCHER_MAX_BYTES."),
+    "bad-redirect": Reason("A redirect leads to no address."),
+    "redirect-loop": Reason("Redirects lead in a circle."),
+    "too-many-redirects": Reason("More redirects than ENTITYFLOW_FETCHER_MAX_HOPS."),
+    "empty": Reason("The answer has no bytes."),
+    "not-an-image": Reason("The first bytes are those of no picture: a page, a film, an endless stream."),
+    "unsupported-format": Reason("A picture, but neither JPEG, PNG, WebP, GIF nor AVIF."),
+    "truncated": Reason("Picture data is missing at the end."),
+    "too-many-pixels": Reason("The picture would take too much memory.", "Raise ENTITYFLOW_FETCHER_MAX_PIXELS."),
+    "decoder-crashed": Reason("The process that decoded the picture ended."),
+    "decoder-timeout": Reason(
+        "The picture was not decoded within the time.", "Raise ENTITYFLOW_FETCHER_DECODE_SECONDS."
+    ),
+}
+
+REASONS: dict[str, Reason] = {**ENDINGS, **REJECTIONS, **FETCHER, **FILTER}

@@ -17,7 +17,7 @@ from contextlib import asynccontextmanager
 import structlog
 
 from entityflow.addresses import WebAddress
-from entityflow.http import WebClient, open_session
+from entityflow.http import WebClient, open_session, user_agent
 from entityflow.reach import Reach, load_reach
 from entityflow.records import Host, Record, Url
 from entityflow.sandbox import Sandbox
@@ -33,6 +33,7 @@ from services.fetcher.settings import FetcherSettings
 from services.fetcher.visits import VisitLimits, Visitor
 
 SWEEP_SECONDS = 60.0
+LOOK_SECONDS = 1.0
 MOVER_CONCURRENCY = 1000
 
 
@@ -47,6 +48,8 @@ class Fetcher:
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
         settings = self._settings
+        if not self._reach.contact:
+            structlog.get_logger().warning("no_contact", effect="nothing is requested from the Internet")
         with Sandbox(
             settings.picture_limits, children=settings.fetcher_decoders, seconds=settings.fetcher_decode_seconds
         ) as sandbox:
@@ -119,11 +122,10 @@ def policy(settings: FetcherSettings) -> Policy:
     )
 
 
-def main() -> int:
-    settings = load_settings(FetcherSettings)
+def build(settings: FetcherSettings) -> Shell:
+    """The service, wired and not yet running."""
     reach = load_reach(settings, allow_loopback=settings.fetcher_allow_loopback)
-    if not reach.contact:
-        structlog.get_logger().warning("no_contact", effect="nothing is requested from the Internet", set="CONTACT")
+    user_agent(reach.contact)
     shell = Shell("fetcher", settings)
     fetcher = Fetcher(shell, settings, reach)
     shell.resource(fetcher.opened)
@@ -133,10 +135,14 @@ def main() -> int:
     mover = Mover(time.time, lambda: shell.stopping)
     for topic, seconds in settings.retry_seconds.items():
         shell.map(topic, mover.after(seconds), concurrency=MOVER_CONCURRENCY, group="fetcher-mover")
-    shell.every(1.0, mover.look)
+    shell.every(LOOK_SECONDS, mover.look)
     shell.every(SWEEP_SECONDS, fetcher.sweep)
-    return shell.run()
+    return shell
+
+
+def main() -> None:
+    sys.exit(build(load_settings(FetcherSettings)).run())
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
