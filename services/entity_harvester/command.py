@@ -1,20 +1,15 @@
-"""`entityflow harvest`: one pass over the graph, or a look at what it would bring."""
+"""`entityflow harvest`: one pass over the graph, or a look at what it would bring. Imports wait until it runs."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from entityflow.codec import to_json
-from entityflow.domain import load_domain
-from entityflow.logs import configure_logs
-from entityflow.settings import load_settings
-from services.entity_harvester.harvest import Harvest
-from services.entity_harvester.service import look, run_pass
-from services.entity_harvester.settings import HarvesterSettings
+if TYPE_CHECKING:
+    from services.entity_harvester.harvest import Harvest
 
 SCHEMA = 1
 
@@ -26,6 +21,12 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
     """Read a domain's entities from the knowledge graph and write what is new, changed or gone."""
+    from entityflow.domain import load_domain
+    from entityflow.logs import configure_logs
+    from entityflow.settings import load_settings
+    from services.entity_harvester.service import look, run_pass
+    from services.entity_harvester.settings import HarvesterSettings
+
     settings = load_settings(HarvesterSettings)
     configure_logs(settings.log_level, settings.log_format, "entity_harvester")
     path = domain or settings.domain
@@ -60,6 +61,8 @@ def command(
 
 def describe(found: Harvest) -> dict[str, Any]:
     """The JSON document of a harvest. An item that the graph has no word for has the label null, and is not written."""
+    from entityflow.codec import to_json
+
     named = [{**to_json(entity), "outcome": "ok"} for entity in found.entities]
     unnamed = [_unnamed(item, above) for item, above in found.unnamed.items()]
     return {"schema": SCHEMA, "members": found.members, "entities": [*named, *unnamed]}
