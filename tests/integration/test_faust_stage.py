@@ -81,6 +81,7 @@ def stop(process: subprocess.Popen[str]) -> str:
 
 
 def test_every_record_is_worked_on_and_committed_before_a_stop(settings: Settings, start: Start) -> None:
+    produce_all("test", settings, [Send("entity", None, key="Q99")], ["entity"])  # a deletion leads to nothing
     publish(settings, *["lion"] * 30)
     process = start()
     eventually(lambda: len(queried(settings)) == 30)
@@ -88,7 +89,26 @@ def test_every_record_is_worked_on_and_committed_before_a_stop(settings: Setting
     stop(process)
 
     assert process.returncode == 0
-    assert committed(settings) == 30
+    assert committed(settings) == 31
+    assert len(queried(settings)) == 30
+    check_headers(settings)
+
+
+def check_headers(settings: Settings) -> None:
+    """Results carry our headers, go on with the trace of their record, and lie where our producers put them."""
+    traces = {message.key: trace_of(message) for message in messages(settings, "entity")}
+    for message in messages(settings, "query"):
+        assert message.key is not None
+        assert message.partition == partition_of(message.key, 2)
+        assert message.headers["msg-id"] == message.key
+        assert message.headers["producer"].startswith(b"query_builder@")
+        assert message.headers["attempt"] == b"0"
+        assert set(message.headers) == {"msg-id", "run-id", "producer", "traceparent", "attempt"}
+        assert trace_of(message) == traces[message.key]
+
+
+def trace_of(message: Message) -> bytes:
+    return message.headers["traceparent"].split(b"-")[1]
 
 
 def test_records_in_flight_when_the_process_is_killed_are_worked_on_by_the_next(
@@ -186,40 +206,6 @@ def test_a_second_process_takes_over_what_the_first_had_not_finished(
     eventually(lambda: committed(settings) == 40)
     stop(second)
     assert second.returncode == 0
-
-
-def test_the_deletion_of_a_key_leads_to_nothing(settings: Settings, start: Start) -> None:
-    produce_all("test", settings, [Send("entity", None, key="Q7")], ["entity"])
-    publish(settings, "lion")
-
-    start()
-
-    eventually(lambda: committed(settings) == 2)
-    assert queried(settings) == ["Q0"]
-
-
-def test_results_carry_our_headers_and_lie_where_our_producers_put_them(settings: Settings, start: Start) -> None:
-    publish(settings, *["lion"] * 40)
-    start()
-    eventually(lambda: len(queried(settings)) == 40)
-
-    for message in messages(settings, "query"):
-        assert message.key is not None
-        assert message.partition == partition_of(message.key, 2)
-        assert message.headers["msg-id"] == message.key
-        assert message.headers["producer"].startswith(b"query_builder@")
-        assert message.headers["attempt"] == b"0"
-        assert set(message.headers) == {"msg-id", "run-id", "producer", "traceparent", "attempt"}
-
-
-def test_the_trace_of_a_record_goes_on_in_its_results(settings: Settings, start: Start) -> None:
-    publish(settings, "lion")
-    start()
-    eventually(lambda: queried(settings))
-
-    traces = {messages(settings, topic)[0].headers["traceparent"].split(b"-")[1] for topic in ("entity", "query")}
-
-    assert len(traces) == 1
 
 
 def test_a_committed_offset_that_the_topic_does_not_hold_stops_the_start(settings: Settings, start: Start) -> None:

@@ -114,49 +114,51 @@ def stop(process: subprocess.Popen[str]) -> None:
     process.communicate(timeout=30)
 
 
-def test_every_address_of_every_page_becomes_a_candidate_in_order(
-    settings: Settings, api: SearchApi, start: Start
-) -> None:
-    pages = {1: ["http://a.test/1.jpg", "http://b.test/2.jpg"], 2: [], 3: ["http://a.test/3.jpg"]}
-    api.answer = lambda _text, page: page_of(*pages[page], pages=3, title="A <b>heron</b>")
-    publish(settings, "heron")
+ANSWERS: dict[str, Callable[[int], web.Response | dict[str, object]]] = {
+    "pages": lambda page: page_of(*PAGES[page], pages=3, title="A <b>heron</b>"),
+    "hosts": lambda _page: page_of(*(f"http://www{n % 3}.birds{n % 2}.org/{n}.jpg" for n in range(12))),
+    "placeholder": lambda _page: page_of("data:image/gif;base64,R0lG", "http://placeholder.test/1.jpg"),
+    "deep": lambda page: page_of(f"http://deep.test/{page}.jpg", pages=9) if page < 3 else web.Response(status=400),
+    "refused": lambda _page: web.Response(status=400, text="no"),
+}
+PAGES = {1: ["http://a.test/1.jpg", "http://b.test/2.jpg"], 2: [], 3: ["http://a.test/3.jpg"]}
+
+
+def test_queries_of_every_sort_end_as_they_should(settings: Settings, api: SearchApi, start: Start) -> None:
+    api.answer = lambda text, page: ANSWERS[text](page)
+    publish(settings, *ANSWERS)
 
     start()
-    eventually(lambda: committed(settings) == 1)
+    eventually(lambda: committed(settings) == len(ANSWERS))
 
-    found = sorted(offered(settings), key=lambda url: url.rank)
-    assert [(url.address, url.rank) for url in found] == [
+    asked_for_pages = sorted(found_for("pages", settings), key=lambda url: url.rank)
+    assert [(url.address, url.rank) for url in asked_for_pages] == [
         ("http://a.test/1.jpg", 0),
         ("http://b.test/2.jpg", 1),
         ("http://a.test/3.jpg", 2),
-    ]
-    assert {url.title for url in found} == {"A heron"}
-    assert api.asked == Counter({("heron", 1): 1, ("heron", 2): 1, ("heron", 3): 1})
+    ], "every address of every page is a candidate, in order; an empty page is not the end"
+    assert {url.title for url in asked_for_pages} == {"A heron"}
+    assert [api.asked["pages", page] for page in range(1, 5)] == [1, 1, 1, 0]
 
-
-def test_candidates_of_one_host_lie_in_one_partition(settings: Settings, api: SearchApi, start: Start) -> None:
-    api.answer = lambda _text, _page: page_of(*(f"http://www{n % 3}.birds{n % 2}.org/{n}.jpg" for n in range(12)))
-    publish(settings, "heron")
-
-    start()
-    eventually(lambda: committed(settings) == 1)
-
-    for message, record in read_topic(settings, "url"):
-        host_key = record.address.split("/")[2].split(".", 1)[1].encode()
-        assert message.key == host_key
-        assert message.partition == partition_of(host_key, 4)
-
-
-def test_an_address_that_is_none_ends_as_an_outcome(settings: Settings, api: SearchApi, start: Start) -> None:
-    api.answer = lambda _text, _page: page_of("data:image/gif;base64,R0lG", "http://a.test/1.jpg")
-    publish(settings, "heron")
-
-    start()
-    eventually(lambda: committed(settings) == 1)
+    assert len(found_for("deep", settings)) == 2, "a page that is too deep ends the query with what it has"
+    assert api.asked["deep", 3] == 1
 
     (outcome,) = [record for _, record in read_topic(settings, "outcome") if isinstance(record, Outcome)]
     assert (outcome.result, outcome.stage, outcome.entity_id) == ("not-web", "searcher", "Q5113")
-    assert len(offered(settings)) == 1
+    assert len(found_for("placeholder", settings)) == 1
+
+    ((letter, _),) = read_topic(settings, "query-dlq")
+    assert letter.headers["dlq-reason"] == b"query-refused"
+
+    for message, record in read_topic(settings, "url"):
+        host = record.address.split("/")[2]
+        host_key = (host.split(".", 1)[1] if host.startswith("www") else host).encode()
+        assert (message.key, message.partition) == (host_key, partition_of(host_key, 4)), "a host has one partition"
+
+
+def found_for(text: str, settings: Settings) -> list[Url]:
+    asked = query_id("Q5113", "noun", text, "en")
+    return [url for url in offered(settings) if url.query_id == asked]
 
 
 def test_a_replay_asks_nobody_and_offers_the_same(settings: Settings, api: SearchApi, start: Start) -> None:
@@ -176,91 +178,43 @@ def test_a_replay_asks_nobody_and_offers_the_same(settings: Settings, api: Searc
     assert set(offered(settings)) == set(before)
 
 
-def test_a_provider_that_is_away_is_waited_for(settings: Settings, api: SearchApi, start: Start) -> None:
-    api.answer = lambda _text, _page: web.Response(status=503, text="<html>busy</html>")
-    publish(settings, "heron")
-    start()
-    eventually(lambda: api.asked["heron", 1] >= 2)
-
-    api.answer = lambda _text, _page: page_of("http://a.test/1.jpg")
-
-    eventually(lambda: committed(settings) == 1)
-    assert len(offered(settings)) == 1
-
-
-def test_an_answer_that_is_cut_is_asked_for_again(settings: Settings, api: SearchApi, start: Start) -> None:
-    api.answer = lambda _text, _page: (
-        web.Response(text='{"pages": 1, "hits": [{"url": "http://a.t')
-        if api.asked["heron", 1] == 1
-        else page_of("http://a.test/1.jpg")
-    )
+def test_a_provider_that_is_away_or_cuts_its_answers_is_asked_again(
+    settings: Settings, api: SearchApi, start: Start
+) -> None:
+    bad = {1: web.Response(status=503, text="<html>busy</html>"), 2: web.Response(text='{"pages": 1, "hits": [{"u')}
+    api.answer = lambda _text, _page: bad.get(api.asked["heron", 1]) or page_of("http://a.test/1.jpg")
     publish(settings, "heron")
 
     start()
 
     eventually(lambda: committed(settings) == 1)
     assert [url.address for url in offered(settings)] == ["http://a.test/1.jpg"]
-
-
-def test_a_page_that_is_too_deep_ends_the_query_without_retries(
-    settings: Settings, api: SearchApi, start: Start
-) -> None:
-    api.answer = lambda _text, page: (
-        page_of(f"http://a.test/{page}.jpg", pages=9) if page < 3 else web.Response(status=400, text="too deep")
-    )
-    publish(settings, "heron")
-
-    start()
-    eventually(lambda: committed(settings) == 1)
-
-    assert len(offered(settings)) == 2
-    assert api.asked["heron", 3] == 1
-
-
-def test_a_query_that_the_provider_refuses_becomes_a_dead_letter(
-    settings: Settings, api: SearchApi, start: Start
-) -> None:
-    api.answer = lambda text, _page: (
-        web.Response(status=400, text="no") if text == "bad" else page_of("http://a.test/1.jpg")
-    )
-    publish(settings, "bad", "heron")
-
-    start()
-    eventually(lambda: committed(settings) == 2)
-
-    ((letter, _),) = read_topic(settings, "query-dlq")
-    assert letter.headers["dlq-reason"] == b"query-refused"
-    assert len(offered(settings)) == 1
+    assert api.asked["heron", 1] == 3
 
 
 def test_a_kill_in_the_middle_loses_no_candidate(settings: Settings, start: Start) -> None:
-    publish(settings, *(f"bird{number}" for number in range(150)))
-    for wanted in (10, 60):
+    publish(settings, *(f"bird{number}" for number in range(100)))
+    for wanted in (10, 50):
         process = start()
         eventually(lambda wanted=wanted: len(offered(settings)) >= wanted)
         process.send_signal(signal.SIGKILL)
         process.communicate()
     start()
 
-    eventually(lambda: committed(settings) == 150)
+    eventually(lambda: committed(settings) == 100)
 
-    assert {url.address for url in offered(settings)} == {f"http://bird{number}.test/1.jpg" for number in range(150)}
-
-
-def test_a_start_without_an_endpoint_names_the_variable(start: Start) -> None:
-    process = start(ENTITYFLOW_SEARCH_ENDPOINT="")
-    log = process.communicate(timeout=60)[1]
-
-    assert process.returncode == 2
-    assert "ENTITYFLOW_SEARCH_ENDPOINT" in log
+    assert {url.address for url in offered(settings)} == {f"http://bird{number}.test/1.jpg" for number in range(100)}
 
 
-def test_a_provider_that_nobody_knows_stops_the_start(start: Start, tmp_path: Path) -> None:
-    (tmp_path / "birds.yaml").write_text("name: birds\nroots: [Q5113]\nproviders: [alta-vista]\n")
+def test_a_start_without_an_endpoint_or_with_an_unknown_provider_names_it(start: Start, tmp_path: Path) -> None:
+    nowhere = start(ENTITYFLOW_SEARCH_ENDPOINT="")
+    other = tmp_path / "other.yaml"
+    other.write_text("name: birds\nroots: [Q5113]\nproviders: [alta-vista]\n")
+    unknown = start(ENTITYFLOW_DOMAIN=str(other))
 
-    process = start()
-    log = process.communicate(timeout=60)[1]
+    logs = [process.communicate(timeout=60)[1] for process in (nowhere, unknown)]
 
-    assert process.returncode == 2
-    assert "alta-vista" in log
-    assert "known are demo" in log
+    assert [nowhere.returncode, unknown.returncode] == [2, 2]
+    assert "ENTITYFLOW_SEARCH_ENDPOINT" in logs[0]
+    assert "alta-vista" in logs[1]
+    assert "known are demo" in logs[1]
