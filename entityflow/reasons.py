@@ -21,13 +21,20 @@ ENDINGS = {
 
 # dead letters: our own code could not process the record
 REJECTIONS = {
-    "undecodable": Reason("The bytes are none of our records.", "Look at who wrote the message: entityflow dlq show."),
-    "query-refused": Reason("A search provider will not answer this query.", "entityflow dlq show tells what it said."),
+    "undecodable": Reason("The bytes are none of our records.", "Look at who wrote the message: entityflow topics tail TOPIC-dlq."),
+    "query-refused": Reason("A search provider will not answer this query.", "entityflow topics tail query-dlq tells what it said."),
     "unknown-provider": Reason(
         "A query names a provider that the domain file does not have.", "Add it under providers, or reset the topic."
     ),
     "result-too-large": Reason(
         "A result was over the size limit of its topic.", "Lower the stored picture size or raise the topic's limit."
+    ),
+}
+
+# an item of the graph that is not written as an entity
+HARVESTER = {
+    "no-label": Reason(
+        "The graph has no word for the item that a person would use.", "Add a language to the domain file's languages."
     ),
 }
 
@@ -100,4 +107,4 @@ FETCHER = {
     ),
 }
 
-REASONS: dict[str, Reason] = {**ENDINGS, **REJECTIONS, **FETCHER, **FILTER}
+REASONS: dict[str, Reason] = {**ENDINGS, **REJECTIONS, **HARVESTER, **FETCHER, **FILTER}
