@@ -89,7 +89,8 @@ class Hosts:
         """The host for one candidate; raises Parked when that would take too long, HostDown when it is no use."""
         state = self._state(key, delay_seconds)
         self._leave_if_blocked(state)
-        if self._busy_seconds(state) + state.waiting * state.seconds_each > self._patience.park_seconds:
+        ahead = state.waiting + state.turn.locked()
+        if self._busy_seconds(state) + ahead * state.seconds_each > self._patience.park_seconds:
             raise Parked(self._tier(state, 0.0))
         state.waiting += 1
         try:

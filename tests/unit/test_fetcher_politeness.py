@@ -1,0 +1,136 @@
+"""One request at a time per host, pauses, back-off and parking, in a time that the tests make pass."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from entityflow.records import Host
+from services.fetcher.politeness import HostDown, Hosts, Parked, Patience
+
+PATIENCE = Patience(tier_seconds=(10, 60, 600), park_seconds=5, backoff_seconds=20, max_backoff_seconds=100)
+
+
+class Time:
+    """Passes when somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        self.now += seconds
+        await asyncio.sleep(0)
+
+
+@pytest.fixture
+def time() -> Time:
+    return Time()
+
+
+@pytest.fixture
+def hosts(time: Time) -> Hosts:
+    return Hosts(PATIENCE, time, time.sleep)
+
+
+async def request(hosts: Hosts, time: Time, key: str = "a.example", delay: float = 1.0, takes: float = 0.0) -> float:
+    """When it began."""
+    async with hosts.turn(key, delay) as state:
+        began = time.now
+        await time.sleep(takes)
+        hosts.requested(state, takes)
+        return began
+
+
+async def test_requests_to_one_host_come_one_by_one_with_the_delay_between(hosts: Hosts, time: Time) -> None:
+    begins = await asyncio.gather(*(request(hosts, time) for _ in range(4)))
+
+    assert begins == [1000.0, 1001.0, 1002.0, 1003.0]
+
+
+async def test_another_host_does_not_wait(hosts: Hosts, time: Time) -> None:
+    await request(hosts, time, "a.example")
+
+    assert await request(hosts, time, "b.example") == 1000.0
+
+
+async def test_who_would_wait_too_long_is_parked_at_once(hosts: Hosts, time: Time) -> None:
+    results = await asyncio.gather(*(request(hosts, time, delay=2.0) for _ in range(9)), return_exceptions=True)
+
+    parked = [result for result in results if isinstance(result, Parked)]
+    assert len(parked) == 6
+    assert all(one.tier == 0 for one in parked[:5])
+    assert time.now < 1010
+
+
+async def test_no_more_are_parked_in_a_topic_than_the_host_can_take(hosts: Hosts, time: Time) -> None:
+    results = await asyncio.gather(*(request(hosts, time, delay=5.0) for _ in range(20)), return_exceptions=True)
+
+    tiers = [result.tier for result in results if isinstance(result, Parked)]
+    assert tiers.count(0) == 2
+    assert tiers.count(1) == 12
+    assert tiers.count(2) == len(tiers) - 14
+
+
+async def test_a_host_that_asks_for_patience_parks_its_candidates_for_that_long(hosts: Hosts, time: Time) -> None:
+    async with hosts.turn("a.example", 1.0) as state:
+        record = hosts.failed("a.example", state, "throttled", 70.0)
+
+    assert (record.blocked_until, record.failures, record.cause) == (1070.0, 1, "throttled")
+    with pytest.raises(Parked) as parked:
+        await request(hosts, time)
+    assert parked.value.tier == 1
+    time.now = 1070.0
+    assert await request(hosts, time) == 1070.0
+
+
+async def test_back_off_doubles_up_to_its_limit_and_ends_with_a_success(hosts: Hosts, time: Time) -> None:
+    async with hosts.turn("a.example", 1.0) as state:
+        records = [hosts.failed("a.example", state, "throttled", None) for _ in range(4)]
+        well = hosts.went_well("a.example", state)
+
+    assert [record.blocked_until for record in records] == [1020.0, 1040.0, 1080.0, 1100.0]
+    assert well is not None
+    assert (well.failures, well.blocked_until) == (0, None)
+    assert await request(hosts, time) == 1000.0
+
+
+async def test_one_fault_is_of_an_address_a_row_is_of_the_host(hosts: Hosts) -> None:
+    async with hosts.turn("a.example", 1.0) as state:
+        records = [hosts.stumbled("a.example", state, "timeout") for _ in range(3)]
+
+    assert records[:2] == [None, None]
+    assert records[2] is not None
+    assert records[2].blocked_until == 1080.0
+
+
+async def test_a_host_that_stays_in_trouble_is_down_for_those_who_come(hosts: Hosts, time: Time) -> None:
+    async with hosts.turn("a.example", 1.0) as state:
+        for _ in range(4):
+            hosts.failed("a.example", state, "connection-failed", None)
+
+    with pytest.raises(HostDown) as down:
+        await request(hosts, time)
+    assert down.value.cause == "connection-failed"
+
+
+async def test_what_another_process_wrote_of_a_host_is_obeyed(hosts: Hosts, time: Time) -> None:
+    written = Host(host_key="a.example", delay_seconds=1.0, blocked_until=1008.0, failures=1, cause="throttled", at=0)
+
+    hosts.remember("a.example", written)
+
+    with pytest.raises(Parked):
+        await request(hosts, time)
+
+
+async def test_hosts_with_nothing_to_remember_are_forgotten(hosts: Hosts, time: Time) -> None:
+    await request(hosts, time)
+    hosts.sweep()
+    assert "a.example" in hosts._states
+
+    time.now += 2
+    hosts.sweep()
+    assert not hosts._states
