@@ -28,7 +28,7 @@ def configure_logs(level: str = "info", form: str = "text", service: str | None 
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),  # the one of the moment, not of the start
         cache_logger_on_first_use=False,
     )
     logging.basicConfig(

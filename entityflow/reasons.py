@@ -21,8 +21,12 @@ ENDINGS = {
 
 # dead letters: our own code could not process the record
 REJECTIONS = {
-    "undecodable": Reason("The bytes are none of our records.", "Look at who wrote the message: entityflow topics tail TOPIC-dlq."),
-    "query-refused": Reason("A search provider will not answer this query.", "entityflow topics tail query-dlq tells what it said."),
+    "undecodable": Reason(
+        "The bytes are none of our records.", "Look at who wrote the message: entityflow topics tail TOPIC-dlq."
+    ),
+    "query-refused": Reason(
+        "A search provider will not answer this query.", "entityflow topics tail query-dlq tells what it said."
+    ),
     "unknown-provider": Reason(
         "A query names a provider that the domain file does not have.", "Add it under providers, or reset the topic."
     ),

@@ -26,6 +26,7 @@ COMMANDS = {
     "down": Entry("entityflow.cli.stack", "down", "Stop the local stack.", STACK),
     "status": Entry("entityflow.cli.stack", "status", "What runs, and where.", STACK),
     "doctor": Entry("entityflow.cli.stack", "doctor", "Check this machine; each finding with its cure.", STACK),
+    "settings": Entry("entityflow.cli.show_settings", "show_settings", "Values in force, and where from.", LOOK),
     "report": Entry("entityflow.cli.report", "report", "Counts by topic and reason, shards, model.", LOOK),
     "topics": Entry("entityflow.cli.topics", "app", "Create, list, describe and tail topics.", LOOK),
     "inspect image": Entry("services.filter.command", "inspect_image", "Scores, hashes and reason of pictures.", LOOK),

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
+import sys
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from entityflow.cli.environment import BROKER, DOMAIN_FILE, load_stack, set_by_somebody, stack_dir
+from entityflow.cli.environment import BROKER, DEFAULT_DIR, DOMAIN_FILE, load_stack, set_by_somebody, stack_dir
 from entityflow.cli.output import Steps, say
 from entityflow.errors import UserError
 from entityflow.settings import Settings, load_settings
@@ -74,7 +76,7 @@ def _grow(path: Path, limit: int | None, rounds: int | None, directory: Path) ->
         run_until_idle("trainer", directory, {"ENTITYFLOW_TRAINER_EXIT_WHEN_IDLE": "true"})
     print(f"\n{domain.name}: {', '.join(f'{name} {seconds:g} s' for name, seconds in steps.seconds.items())}\n")
     print("\n".join(lines(read_funnel(settings))))
-    print("\n".join(_what_next(address)))
+    print("\n".join(_what_next(address, directory)))
 
 
 def claim(directory: Path, domain: Path) -> None:
@@ -106,7 +108,7 @@ def bring_up(directory: Path) -> None:
 def _settings(directory: Path, domain: Path, rounds: int | None) -> Settings:
     """What the services of this command find in their environment."""
     os.environ["ENTITYFLOW_DOMAIN"] = str(domain)
-    os.environ["ENTITYFLOW_STACK_DIR"] = str(directory.resolve())
+    os.environ.setdefault("ENTITYFLOW_STACK_DIR", str(directory.resolve()))
     os.environ.setdefault("ENTITYFLOW_STATE_DIR", str(directory.resolve() / "state"))
     os.environ.setdefault("ENTITYFLOW_COVERAGE_QUIET_SECONDS", QUIET_SECONDS)
     if rounds is not None:
@@ -125,14 +127,17 @@ def _harvest(path: Path, limit: int | None) -> None:
     say(f"{len(done.found.entities)} entities found, {done.written} of them new or changed")
 
 
-def _what_next(console: str) -> list[str]:
+def _what_next(console: str, directory: Path) -> list[str]:
+    program = "entityflow" if shutil.which("entityflow") else os.path.relpath(sys.argv[0])
+    elsewhere = directory != DEFAULT_DIR and not set_by_somebody("ENTITYFLOW_STACK_DIR")
     return [
         "",
         f"console     {console}",
-        "            it and the servers go on running; entityflow down stops them",
+        f"            it and the servers go on running; {program} down stops them",
         "",
         "next:",
-        "  entityflow topics tail outcome --limit 5",
-        "  entityflow shards pull ./pairs",
-        "  entityflow model pull ./model",
+        *([f"  export ENTITYFLOW_STACK_DIR={directory.resolve()}"] if elsewhere else []),
+        f"  {program} topics tail outcome --limit 5",
+        f"  {program} shards pull ./pairs",
+        f"  {program} model pull ./model",
     ]

@@ -42,7 +42,7 @@ def test_every_command_in_the_docs_exists_with_its_options(path: Path) -> None:
 def find(words: list[str]):  # type: ignore[no-untyped-def]
     names = {name.split()[0] for name in COMMANDS}
     assert words[0] in names, f"entityflow {words[0]} does not exist"
-    if " ".join(words[:2]) in COMMANDS:
+    if len(words) > 1 and " ".join(words[:2]) in COMMANDS:
         return load(words[1], COMMANDS[" ".join(words[:2])])
     command = load(words[0], COMMANDS[words[0]])
     if isinstance(command, TyperGroup) and len(words) > 1:
