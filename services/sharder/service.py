@@ -10,30 +10,41 @@ from __future__ import annotations
 import sys
 import time
 
-from entityflow.domain import Domain, load_domain
+from entityflow.admin import Admin
+from entityflow.domain import Sharding, load_domain
 from entityflow.objects import Objects
 from entityflow.settings import load_settings
 from entityflow.stage import Shell
-from services.sharder.cutting import PAIRS, Cutting
+from services.sharder.cutting import PAIRS, Cutting, Surroundings
 from services.sharder.open_shard import Limits
 from services.sharder.settings import SharderSettings
+from services.sharder.spool import remove_left_behind
+
+GROUP = "sharder"
 
 
 def make_shell(settings: SharderSettings) -> Shell:
-    rules = load_domain(settings.domain).sharding if settings.domain else Domain.model_fields["sharding"].default
-    limits = Limits(
-        samples=settings.sharder_max_samples or rules.max_samples, bytes=settings.sharder_max_bytes or rules.max_bytes
-    )
-    age = settings.sharder_max_age_seconds or rules.max_age_seconds
+    """The service, wired and not yet running."""
+    rules = load_domain(settings.domain).sharding if settings.domain else Sharding()
     folder = settings.state_dir / "sharder" / (settings.prefix or "main")
-    objects = Objects(settings)
-    objects.ensure_bucket()
+    remove_left_behind(folder / "open")
+    around = Surroundings(
+        objects=Objects(settings),
+        folder=folder,
+        limits=Limits(
+            samples=settings.sharder_max_samples or rules.max_samples,
+            bytes=settings.sharder_max_bytes or rules.max_bytes,
+        ),
+        max_age_seconds=settings.sharder_max_age_seconds or rules.max_age_seconds,
+        committed=lambda partition: Admin(settings).committed(GROUP, PAIRS).get(partition, 0),
+        clock=time.time,
+    )
     shell = Shell("sharder", settings)
-
-    def handler(partition: int, topic_uuid: str) -> Cutting:
-        return Cutting(partition, topic_uuid, objects, folder / f"p{partition:03d}", limits, age, time.time)
-
-    shell.batch(PAIRS, handler, max_records=settings.sharder_batch_records)
+    shell.batch(
+        PAIRS,
+        lambda partition, topic_uuid: Cutting(partition, topic_uuid, around),
+        max_records=settings.sharder_batch_records,
+    )
     return shell
 
 
