@@ -35,7 +35,8 @@ def show_settings(
 
 def _rows() -> list[dict[str, Any]]:
     rows: dict[str, dict[str, Any]] = {}
-    for kind in (Settings, *_of_services()):
+    kinds: list[type[Settings]] = [Settings, *_of_services()]
+    for kind in kinds:
         settings = load_settings(kind)
         for name in kind.model_fields:
             value = getattr(settings, name)

@@ -10,8 +10,7 @@ import sys
 import time
 
 from entityflow.admin import Admin
-from entityflow.domain import load_domain
-from entityflow.errors import UsageError
+from entityflow.domain import Limits, load_domain
 from entityflow.settings import load_settings
 from entityflow.stage import Shell
 from services.coverage.judging import Judging
@@ -34,14 +33,13 @@ def make_shell(settings: CoverageSettings, target: Target) -> Shell:
 
 
 def target_of(settings: CoverageSettings) -> Target:
-    """What settings say goes before what the domain says. Raises UsageError without a domain."""
-    if settings.domain is None:
-        raise UsageError("no domain is set", hint="ENTITYFLOW_DOMAIN=domains/demo.yaml")
-    domain = load_domain(settings.domain)
+    """What settings say goes before what the domain says. Without a domain nothing is searched for: no rounds."""
+    domain = load_domain(settings.domain) if settings.domain else None
+    limits = domain.limits if domain else Limits()
     pairs, rounds = settings.coverage_pairs_per_entity, settings.coverage_rounds
     return Target(
-        pairs=domain.limits.pairs_per_entity if pairs is None else pairs,
-        rounds=domain.queries.rounds if rounds is None else rounds,
+        pairs=limits.pairs_per_entity if pairs is None else pairs,
+        rounds=(domain.queries.rounds if domain else 0) if rounds is None else rounds,
     )
 
 
