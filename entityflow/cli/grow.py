@@ -54,6 +54,7 @@ def _grow(path: Path, limit: int | None, rounds: int | None, directory: Path) ->
     from entityflow.cli.console import ensure_console
     from entityflow.cli.line import run_through, run_until_idle
     from entityflow.cli.report import lines
+    from entityflow.cli.run import trim_quietly
     from entityflow.domain import load_domain
     from entityflow.funnel import read_funnel
 
@@ -72,6 +73,8 @@ def _grow(path: Path, limit: int | None, rounds: int | None, directory: Path) ->
         _harvest(path, limit)
     with steps.step("services"):
         run_through(settings, LINE, directory)
+        if settings.small_topics:
+            trim_quietly(settings)
     with steps.step("train"):
         run_until_idle("trainer", directory, {"ENTITYFLOW_TRAINER_EXIT_WHEN_IDLE": "true"})
     print(f"\n{domain.name}: {', '.join(f'{name} {seconds:g} s' for name, seconds in steps.seconds.items())}\n")

@@ -9,11 +9,14 @@ from typing import Annotated
 
 import typer
 
+from entityflow.cli.figures import tell
 from entityflow.cli.output import say
 from entityflow.cli.services import SERVICES, known
 from entityflow.cli.supervision import Supervisor
-from entityflow.errors import UsageError
+from entityflow.errors import UsageError, UserError
 from entityflow.settings import Settings, load_settings
+
+TRIM_SECONDS = 60.0
 
 
 def run(
@@ -32,7 +35,7 @@ def run(
         raise UsageError("no service is named", hint=f"--all, or one of: {', '.join(SERVICES)}")
     settings = load_settings(Settings)
     check_servers(settings)
-    raise typer.Exit(asyncio.run(_run(names, directory or settings.stack_dir)))
+    raise typer.Exit(asyncio.run(_run(names, settings, directory or settings.stack_dir)))
 
 
 def check_servers(settings: Settings) -> None:
@@ -45,7 +48,7 @@ def check_servers(settings: Settings) -> None:
     Objects(settings).ensure_bucket()
 
 
-async def _run(names: list[str], directory: Path) -> int:
+async def _run(names: list[str], settings: Settings, directory: Path) -> int:
     supervisor = Supervisor(directory, say)
     asked = asyncio.Event()
 
@@ -61,13 +64,31 @@ async def _run(names: list[str], directory: Path) -> int:
         asyncio.get_running_loop().add_signal_handler(number, stop)
     supervisor.start(names)
     say(f"{len(names)} services; logs in {directory / 'logs'}; Ctrl-C stops")
+    beside = [asyncio.create_task(tell(supervisor.addresses, say)), asyncio.create_task(keep_small(settings))]
     ends = (asked.wait(), supervisor.gave_up.wait(), _all_ended(supervisor, names))
     waits = [asyncio.ensure_future(end) for end in ends]
     await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-    for wait in waits:
-        wait.cancel()
+    for task in (*waits, *beside):
+        task.cancel()
     await supervisor.stop()
     return supervisor.code
+
+
+async def keep_small(settings: Settings) -> None:
+    """On the embedded broker, which keeps everything: delete pictures that every reader has finished with."""
+    while settings.small_topics:
+        await asyncio.sleep(TRIM_SECONDS)
+        await asyncio.to_thread(trim_quietly, settings)
+
+
+def trim_quietly(settings: Settings) -> None:
+    """What cannot be deleted now is deleted the next time."""
+    from entityflow.trim import trim
+
+    try:
+        trim(settings)
+    except UserError as exc:
+        say(f"nothing was deleted: {exc}")
 
 
 async def _all_ended(supervisor: Supervisor, names: list[str]) -> bool:

@@ -89,7 +89,7 @@ class Supervisor:
         self._say = say
         self._children: dict[str, Child] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._addresses: dict[str, str] = {}
+        self.addresses: dict[str, str] = {}
         self.gave_up = asyncio.Event()
 
     def start(self, names: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
@@ -185,8 +185,8 @@ class Supervisor:
 
     def _heard(self, name: str, text: str) -> None:
         if found := HEALTH.search(text):
-            self._addresses[name] = found[1]
-            self._ports.write_text(json.dumps(self._addresses, indent=2, sort_keys=True))
+            self.addresses[name] = found[1]
+            self._ports.write_text(json.dumps(self.addresses, indent=2, sort_keys=True))
         if text:
             self._throttle.line(name, text)
 

@@ -2,6 +2,7 @@
 
 import itertools
 
+from entityflow.cli.figures import line, totals_of
 from entityflow.cli.output import print_table
 from entityflow.cli.supervision import HEALTH, Throttle
 
@@ -61,3 +62,17 @@ def test_a_piped_table_has_tabs_and_no_titles(capsys) -> None:  # type: ignore[n
     print_table(["topic", "records"], [["url", 3]])
 
     assert capsys.readouterr().out == "url\t3\n"
+
+
+def test_the_line_of_a_service_has_its_total_its_rate_and_its_commonest_results() -> None:
+    exposition = (
+        "# TYPE entityflow_consumed counter\n"
+        'entityflow_consumed_total{service="filter",topic="image"} 130.0\n'
+        "# TYPE entityflow_outcomes counter\n"
+        'entityflow_outcomes_total{service="filter",result="accepted"} 80.0\n'
+        'entityflow_outcomes_total{service="filter",result="too-small"} 5.0\n'
+    )
+
+    said = line(totals_of(exposition), taken_before=70, seconds=60.0)
+
+    assert said == "130 records, 1.0/s; accepted 80, too-small 5"
