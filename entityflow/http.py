@@ -154,6 +154,8 @@ def translated(error: Exception) -> FetchFailed:
             return FetchFailed("private-address", str(cause))
         case _ if isinstance(cause, NoContact):
             return FetchFailed("no-contact", str(cause))
+        case aiohttp.ConnectionTimeoutError():
+            return FetchFailed("connection-failed", detail, transient=True)
         case TimeoutError():
             return FetchFailed("timeout", "no whole answer within the time", transient=True)
         case aiohttp.ClientConnectorDNSError():
@@ -162,7 +164,9 @@ def translated(error: Exception) -> FetchFailed:
             return FetchFailed("tls-failure", detail)
         case aiohttp.ClientPayloadError():
             return FetchFailed("incomplete-body", detail, transient=True)
-        case aiohttp.ClientConnectionError() | OSError():
+        case aiohttp.ClientConnectorError():
             return FetchFailed("connection-failed", detail, transient=True)
+        case aiohttp.ClientConnectionError() | OSError():
+            return FetchFailed("connection-broken", detail, transient=True)
         case _:
             return FetchFailed("bad-http", detail)

@@ -24,7 +24,7 @@ class Parked(Exception):
 
 
 class HostDown(Exception):
-    """The host failed so often in a row that whoever comes while it is left alone has failed too."""
+    """The host has failed for so long that whoever comes while it is left alone has failed too."""
 
     def __init__(self, cause: str) -> None:
         super().__init__(cause)
@@ -40,6 +40,7 @@ class HostState:
     blocked_until: float = 0.0
     free_at: float = 0.0
     failures: int = 0
+    failing_since: float = 0.0
     cause: str | None = None
     request_seconds: float = GUESSED_SECONDS
     waiting: int = 0
@@ -59,7 +60,11 @@ class Patience:
     park_seconds: float
     backoff_seconds: float
     max_backoff_seconds: float
-    failures_until_down: int = 4
+
+    @property
+    def down_after_seconds(self) -> float:
+        """As long as a candidate that fails by itself would be tried."""
+        return sum(self.tier_seconds)
 
 
 class Hosts:
@@ -82,6 +87,8 @@ class Hosts:
         state = self._state(key, record.delay_seconds)
         state.delay_seconds = record.delay_seconds
         state.blocked_until = max(state.blocked_until, record.blocked_until or 0.0)
+        if record.failures and not state.failures:
+            state.failing_since = record.at
         state.failures, state.cause = record.failures, record.cause
 
     @asynccontextmanager
@@ -121,14 +128,14 @@ class Hosts:
         """The host asked for patience, or is in trouble: nobody asks it for a while."""
         patience = self._patience
         own = min(patience.backoff_seconds * 2 ** min(state.failures, 30), patience.max_backoff_seconds)
-        state.failures, state.cause = state.failures + 1, cause
+        self._count_failure(state, cause)
         state.blocked_until = self._clock() + (own if asked_seconds is None else asked_seconds)
         return self._record(key, state)
 
     def stumbled(self, key: str, state: HostState, cause: str) -> Host | None:
         """One fault may be of one address; a row of them is the host's."""
         if state.failures + 1 < FAULTS_OF_ADDRESSES:
-            state.failures, state.cause = state.failures + 1, cause
+            self._count_failure(state, cause)
             return None
         return self.failed(key, state, cause, None)
 
@@ -138,6 +145,11 @@ class Hosts:
             return None
         state.failures, state.cause, state.blocked_until = 0, None, 0.0
         return self._record(key, state)
+
+    def _count_failure(self, state: HostState, cause: str) -> None:
+        if not state.failures:
+            state.failing_since = self._clock()
+        state.failures, state.cause = state.failures + 1, cause
 
     def blocked_seconds(self, state: HostState) -> float:
         return max(0.0, state.blocked_until - self._clock())
@@ -160,7 +172,7 @@ class Hosts:
 
     def _leave_if_blocked(self, state: HostState) -> None:
         blocked = self.blocked_seconds(state)
-        if blocked and state.failures >= self._patience.failures_until_down:
+        if blocked and self._clock() - state.failing_since >= self._patience.down_after_seconds:
             raise HostDown(state.cause or "")
         if blocked > self._patience.park_seconds:
             raise Parked(self._tier(state, blocked))

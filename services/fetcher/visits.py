@@ -22,8 +22,8 @@ THROTTLED = (429, 503)
 NOT_FOUND = (404, 410)
 FORBIDDEN = (401, 402, 403, 407, 451)
 NOT_YET = (408, 425)
-# transient faults that may be the host's; the others say nothing about it
-OF_THE_HOST = frozenset(("connection-failed", "dns-failure", "timeout", "server-error", "robots-unavailable"))
+# transient faults that say something about the host; the others may be of one address
+OF_THE_HOST = frozenset(("connection-failed", "dns-failure", "robots-unavailable"))
 
 
 @dataclass(slots=True)

@@ -94,7 +94,7 @@ async def test_what_is_no_http_is_a_reason(server: FaultServer, web: WebClient) 
 
     assert await reason_of(web, "http://pics.test/a") == ("bad-http", False)
     assert await reason_of(web, "http://pics.test/b") == ("bad-http", False)
-    assert await reason_of(web, "http://pics.test/c") == ("connection-failed", True)
+    assert await reason_of(web, "http://pics.test/c") == ("connection-broken", True)
 
 
 async def test_time_is_bounded_however_slowly_bytes_come(server: FaultServer, web: WebClient) -> None:

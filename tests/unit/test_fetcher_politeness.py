@@ -109,8 +109,12 @@ async def test_one_fault_is_of_an_address_a_row_is_of_the_host(hosts: Hosts) -> 
 
 async def test_a_host_that_stays_in_trouble_is_down_for_those_who_come(hosts: Hosts, time: Time) -> None:
     async with hosts.turn("a.example", 1.0) as state:
-        for _ in range(4):
-            hosts.failed("a.example", state, "connection-failed", None)
+        hosts.failed("a.example", state, "connection-failed", None)
+        with pytest.raises(Parked):
+            await request(hosts, time)
+
+        time.now += sum(PATIENCE.tier_seconds)
+        hosts.failed("a.example", state, "connection-failed", None)
 
     with pytest.raises(HostDown) as down:
         await request(hosts, time)
@@ -118,7 +122,9 @@ async def test_a_host_that_stays_in_trouble_is_down_for_those_who_come(hosts: Ho
 
 
 async def test_what_another_process_wrote_of_a_host_is_obeyed(hosts: Hosts, time: Time) -> None:
-    written = Host(host_key="a.example", delay_seconds=1.0, blocked_until=1008.0, failures=1, cause="throttled", at=0)
+    written = Host(
+        host_key="a.example", delay_seconds=1.0, blocked_until=1008.0, failures=1, cause="throttled", at=990.0
+    )
 
     hosts.remember("a.example", written)
 
