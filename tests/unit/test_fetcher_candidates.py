@@ -1,0 +1,243 @@
+"""What becomes of a candidate, with visits that the tests write."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from entityflow.addresses import WebAddress, parse_address
+from entityflow.http import FetchFailed
+from entityflow.pictures import BadPicture, StoredPicture
+from entityflow.reasons import REASONS
+from entityflow.records import Address, Image, Original, Outcome, Url, image_id
+from entityflow.stage import Message, Received, Send
+from services.fetcher.bodies import ByteBudget, Lease
+from services.fetcher.candidates import Candidates, Policy
+from services.fetcher.known import KnownAddresses
+from services.fetcher.politeness import HostDown, Parked
+from services.fetcher.visits import Visit
+
+ROOT = Path(__file__).parents[2]
+NOW = 5000.0
+POLICY = Policy(retry_seconds=(10, 60, 600), max_attempts=4, reason_days=30, permission_days=7, exhausted_days=1)
+URL = Url(
+    candidate_id="c",
+    url_id=parse_address("http://a.example/1").url_id,
+    address="http://a.example/1",
+    query_id="q",
+    entity_id="Q1",
+    provider="demo",
+)
+
+
+class Web:
+    """Answers visits from a list of scripts: a body, a target to move to, or what is raised or failed with."""
+
+    def __init__(self) -> None:
+        self.scripts: list[bytes | str | Exception] = []
+        self.wait_seconds = 0.0
+        self.visited: list[str] = []
+
+    async def visit(self, address: WebAddress, hops: int, lease: Lease) -> Visit:
+        self.visited.append(address.request)
+        script = self.scripts.pop(0)
+        visit = Visit(trail=[address], wait_seconds=self.wait_seconds)
+        match script:
+            case FetchFailed():
+                visit.failure = script
+            case Exception():
+                raise script
+            case bytes():
+                visit.body = script
+            case str():
+                visit.moved_to = parse_address(script)
+        return visit
+
+
+class Bench:
+    """A Candidates with everything around it, and what it sent before it returned."""
+
+    def __init__(self) -> None:
+        self.web = Web()
+        self.known = KnownAddresses(lambda: NOW)
+        self.sent: list[Send] = []
+        self.candidates = Candidates(
+            self.web,  # type: ignore[arg-type]
+            self.known,
+            ByteBudget(1000),
+            self._decode,
+            self._send,
+            POLICY,
+            lambda: NOW,
+        )
+
+    async def _decode(self, data: bytes) -> StoredPicture:
+        if data == b"junk":
+            raise BadPicture("truncated")
+        return StoredPicture(b"stored", "JPEG", 3, 2, Original(width=3, height=2, bytes=len(data), format="PNG"))
+
+    async def _send(self, sends: Iterable[Send]) -> None:
+        self.sent += sends
+
+    async def step(
+        self, *scripts: bytes | str | Exception, url: Url = URL, attempt: int = 0, key: str = ""
+    ) -> list[Send]:
+        self.web.scripts = list(scripts)
+        written = (key or parse_address(url.address).host_key).encode() if "://" in url.address else b"x"
+        message = Message("url", 3, 9, written, b"", {"attempt": b"%d" % attempt}, 0, "uuid")
+        return await self.candidates.step(Received(url, message))
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def busy(reason: str = "server-error") -> FetchFailed:
+    return FetchFailed(reason, transient=True)
+
+
+def only(sends: list[Send]) -> Send:
+    (send,) = sends
+    return send
+
+
+async def test_the_image_is_acknowledged_before_its_address_is_known(bench: Bench) -> None:
+    assert await bench.step(b"bytes") == []
+
+    image, address = bench.sent
+    assert isinstance(image.record, Image)
+    assert image.record.image_id == image_id(b"bytes")
+    assert image.record.url_origin.offset == 9
+    assert isinstance(address.record, Address)
+    assert (address.record.url_id, address.partition) == (URL.url_id, 3)
+
+
+async def test_each_try_waits_longer_until_the_last_gives_the_reason(bench: Bench) -> None:
+    topics = []
+    for attempt in range(3):
+        send = only(await bench.step(busy(), attempt=attempt))
+        topics.append((send.topic, send.attempt, send.key))
+    last = only(await bench.step(busy(), attempt=3))
+
+    assert topics == [
+        ("url-retry-short", 1, "a.example"),
+        ("url-retry-medium", 2, "a.example"),
+        ("url-retry-long", 3, "a.example"),
+    ]
+    assert isinstance(last.record, Outcome)
+    assert (last.record.result, last.record.entity_id) == ("server-error", "Q1")
+    remembered = bench.known.find(URL.url_id)
+    assert remembered is not None
+    assert remembered.expires == NOW + 86_400
+
+
+async def test_a_host_that_names_its_wait_is_given_it(bench: Bench) -> None:
+    bench.web.wait_seconds = 61.0
+
+    assert only(await bench.step(busy("throttled"))).topic == "url-retry-long"
+
+
+async def test_parking_is_no_attempt(bench: Bench) -> None:
+    send = only(await bench.step(Parked(1), attempt=2))
+
+    assert (send.topic, send.attempt, send.record) == ("url-retry-medium", 2, URL)
+
+
+async def test_a_host_that_is_down_counts_as_an_attempt(bench: Bench) -> None:
+    assert only(await bench.step(HostDown("dns-failure"), attempt=0)).attempt == 1
+    assert only(await bench.step(HostDown("dns-failure"), attempt=3)).topic == "outcome"
+
+
+async def test_another_host_gets_the_candidate_under_its_key_and_ids_stay(bench: Bench) -> None:
+    send = only(await bench.step("http://b.example/2"))
+
+    assert (send.topic, send.key) == ("url", "b.example")
+    assert send.record == replace(URL, address="http://b.example/2", hop=1, tried=("http://a.example/1",))
+    again = only(await bench.step())
+    assert again == send
+    assert len(bench.web.visited) == 1
+
+
+async def test_a_circle_over_hosts_ends(bench: Bench) -> None:
+    send = only(await bench.step("http://b.example/2"))
+    assert isinstance(send.record, Url)
+
+    back = only(await bench.step("http://a.example/1", url=send.record))
+
+    assert isinstance(back.record, Outcome)
+    assert back.record.result == "redirect-loop"
+
+
+async def test_the_next_alternate_follows_what_failed_for_good(bench: Bench) -> None:
+    url = replace(URL, alternates=("data:x", "http://a.example/1", "http://b.example/2", "http://c.example/3"))
+
+    send = only(await bench.step(b"junk", url=url))
+
+    assert send.key == "b.example"
+    assert isinstance(send.record, Url)
+    assert (send.record.alternates, send.record.tried) == (("http://c.example/3",), ("http://a.example/1",))
+    assert (send.record.candidate_id, send.record.url_id) == (URL.candidate_id, URL.url_id)
+
+
+async def test_an_address_that_is_none_goes_on_with_its_alternates(bench: Bench) -> None:
+    url = replace(
+        URL, address="data:image/gif;base64,AA", page_url="https://n.example/p", alternates=("//b.example/2",)
+    )
+
+    send = only(await bench.step(url=url))
+    end = only(await bench.step(url=replace(url, alternates=())))
+
+    assert isinstance(send.record, Url)
+    assert send.record.address == "https://b.example/2"
+    assert isinstance(end.record, Outcome)
+    assert end.record.result == "not-web"
+
+
+async def test_a_known_reason_ends_a_candidate_until_it_expires(bench: Bench) -> None:
+    bench.known.learn(URL.url_id, Address(url_id=URL.url_id, reason="not-found", expires=NOW + 1))
+    known = only(await bench.step())
+    bench.known.learn(URL.url_id, Address(url_id=URL.url_id, reason="not-found", expires=NOW))
+
+    assert isinstance(known.record, Outcome)
+    assert known.record.result == "not-found"
+    assert await bench.step(b"bytes") == []
+    assert len(bench.web.visited) == 1
+
+
+async def test_what_a_setting_would_change_is_not_remembered(bench: Bench) -> None:
+    end = only(await bench.step(FetchFailed("no-contact")))
+
+    assert isinstance(end.record, Outcome)
+    assert bench.sent == []
+
+
+async def test_a_candidate_under_a_foreign_key_goes_to_the_owner_of_its_host(bench: Bench) -> None:
+    send = only(await bench.step(key="elsewhere", attempt=2))
+
+    assert (send.topic, send.key, send.attempt) == ("url", "a.example", 2)
+    assert bench.web.visited == []
+
+
+def test_every_reason_that_the_fetcher_can_give_is_documented() -> None:
+    files = [*(ROOT / "services/fetcher").glob("*.py"), *(ROOT / "entityflow").glob("*.py")]
+    errors = ("FetchFailed", "BadPicture", "BadAddress", "Judgement", "ChildLost")
+
+    used = set()
+    for node in (node for file in files for node in ast.walk(ast.parse(file.read_text()))):
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id in errors
+            and node.args
+            and not isinstance(node.args[0], ast.Subscript)
+        ):
+            used |= {part.value for part in ast.walk(node.args[0]) if isinstance(part, ast.Constant)}
+    words = {word for word in used if isinstance(word, str) and word}
+
+    assert len(words) > 25
+    assert words <= set(REASONS)
