@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 DEFAULT_DIR = Path(".stack")
@@ -16,7 +17,7 @@ _taken_over: set[str] = set()  # variables that came from a file: a newer file m
 
 def stack_dir(words: Sequence[str] = ()) -> Path:
     """The folder that `--dir` names among a command's words, else ENTITYFLOW_STACK_DIR, else `.stack`."""
-    for word, after in zip(words, [*words[1:], ""], strict=True):
+    for word, after in pairwise([*words, ""]):
         if word == "--dir":
             return Path(after)
         if word.startswith("--dir="):

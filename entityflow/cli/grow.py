@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
@@ -17,6 +18,7 @@ from entityflow.errors import UserError
 from entityflow.settings import Settings, load_settings
 
 LINE = ("query_builder", "searcher", "fetcher", "filter", "index", "sharder", "coverage")
+PARTS = ("kafka", "s3", "sparql", "web")
 QUIET_SECONDS = "3"  # on this machine nothing takes longer than its retries, and those are waited for
 
 Limit = Annotated[int | None, typer.Option(min=1, help="Only the N most popular entities.")]
@@ -96,7 +98,7 @@ def claim(directory: Path, domain: Path) -> None:
     marker.write_text(line)
 
 
-def bring_up(directory: Path) -> None:
+def bring_up(directory: Path, parts: Sequence[str] = PARTS) -> None:
     """Start what nobody has named another server for. Somebody's own broker means: no local server at all."""
     from entityflow.embedded.supervisor import Stack
 
@@ -104,7 +106,7 @@ def bring_up(directory: Path) -> None:
         return
     theirs = {"sparql": "ENTITYFLOW_SPARQL_ENDPOINT", "web": "ENTITYFLOW_SEARCH_ENDPOINT"}
     away = {part for part, variable in theirs.items() if set_by_somebody(variable)}
-    Stack(directory).up([part for part in ("kafka", "s3", "sparql", "web") if part not in away], say)
+    Stack(directory).up([part for part in parts if part not in away], say)
     load_stack(directory)
 
 

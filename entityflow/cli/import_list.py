@@ -31,6 +31,9 @@ def import_list(
     entity_col: Annotated[str | None, typer.Option(help="The column of entity ids.")] = None,
     page_col: Annotated[str | None, typer.Option(help="The column of page addresses.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N rows.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the shards: starts the stack, fetches, filters, seals and pulls.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be sent, and send nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
@@ -48,10 +51,12 @@ def import_list(
     if dry_run:
         for _ in sends:
             pass
-    else:
-        from entityflow.stage import produce_all
+    elif out is not None:
+        from entityflow.cli.import_through import import_through
 
-        produce_all("import", load_settings(Settings), sends, [TOPIC])
+        import_through(lambda settings: produce(settings, sends), out)
+    else:
+        produce(load_settings(Settings), sends)
     if text_col is None:
         say("no --text-col: the filter drops a picture without any text")
     if as_json:
@@ -62,6 +67,12 @@ def import_list(
     say(f"{count.rows} rows, {count.accepted} {'would be sent' if dry_run else 'sent'}, {count.faults} wrong")
     if count.rows and not count.accepted:
         raise UserError(f"no row of {file} can be used", hint="--dry-run --json tells what is wrong with each")
+
+
+def produce(settings: Settings, sends: Iterator[Send]) -> None:
+    from entityflow.stage import produce_all
+
+    produce_all("import", settings, sends, [TOPIC])
 
 
 @dataclass

@@ -151,3 +151,4 @@ def test_the_stack_folder_is_the_one_that_dir_names(monkeypatch: pytest.MonkeyPa
     assert stack_dir(["up", "--dir", "there"]) == Path("there")
     assert stack_dir(["up", "--dir=there"]) == Path("there")
     assert stack_dir(["up"]) == Path(".stack")
+    assert stack_dir() == Path(".stack")
