@@ -11,7 +11,8 @@ import io
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar, cast
 from urllib.parse import urlsplit
@@ -36,7 +37,7 @@ DIGEST = "sha256"  # user metadata: tells one's own object from another's
 NO_SUCH = {"NoSuchKey", "NoSuchObject", "NoSuchVersion"}
 # what a person must mend; more tries would only repeat it
 REFUSED = {
-    "AccessDenied": "ENTITYFLOW_S3_ACCESS_KEY may not do this in the bucket",
+    "AccessDenied": "check ENTITYFLOW_S3_ACCESS_KEY and ENTITYFLOW_S3_SECRET_KEY, and what the key may do",
     "SignatureDoesNotMatch": "check ENTITYFLOW_S3_SECRET_KEY",
     "InvalidAccessKeyId": "check ENTITYFLOW_S3_ACCESS_KEY",
     "NoSuchBucket": "entityflow up makes it, or set ENTITYFLOW_S3_BUCKET",
@@ -258,7 +259,8 @@ class Objects:
                 raise ObjectMissing(f"no object {key or exc.object_name} in bucket {self.bucket}") from exc
             if exc.code in REFUSED:
                 raise UserError(
-                    f"S3 at {self._endpoint}, bucket {self.bucket}: {exc.code}: {exc.message}", hint=REFUSED[exc.code]
+                    f"S3 at {self._endpoint}, bucket {self.bucket}: {exc.code}: {exc.message}{_skew(exc)}",
+                    hint=REFUSED[exc.code],
                 ) from exc
             raise Retryable("object-store-away", f"{self._endpoint}: {exc.code}: {exc.message}") from exc
         except (urllib3.exceptions.HTTPError, MinioException, OSError) as exc:
@@ -280,6 +282,14 @@ def _may_pass(error: BaseException) -> bool:
 def _is_local(error: BaseException) -> bool:
     """A file or a disk of our own: no matter of the store."""
     return isinstance(error, OSError) and (error.filename is not None or error.errno == errno.ENOSPC)
+
+
+def _skew(error: S3Error) -> str:
+    """By how much the clocks differ, where that is the trouble."""
+    server = parsedate_to_datetime(error.response.headers["Date"]) if "Date" in error.response.headers else None
+    if error.code != "RequestTimeTooSkewed" or server is None:
+        return ""
+    return f" (our clock is off by {(datetime.now(UTC) - server).total_seconds():+.0f} s)"
 
 
 def _full_jitter(state: RetryCallState) -> float:
