@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from entityflow.cli.servers import require
 from entityflow.errors import UsageError, UserError
 from entityflow.settings import load_settings
 from services.trainer.registry import CHAMPION, LATEST, Published, alias, list_models, pull_model
@@ -140,7 +141,9 @@ def pull(
 def _store() -> Store:
     from services.trainer.bucket import Bucket
 
-    return Bucket(load_settings(TrainerSettings))
+    settings = load_settings(TrainerSettings)
+    require(settings, "s3")
+    return Bucket(settings)
 
 
 def _name() -> str:

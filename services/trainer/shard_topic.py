@@ -12,11 +12,14 @@ import structlog
 
 from entityflow.admin import Admin, require_topics
 from entityflow.errors import LossDetected, Retryable, UserError
+from entityflow.metrics import TRAINER_LOST_SHARDS
 from entityflow.records import Shard
 from entityflow.settings import Settings
 from entityflow.stage import read_topic
 from services.trainer.ledger import ShardRef
+from services.trainer.reasons import GONE
 from services.trainer.shard_log import News
+from services.trainer.store import Missing
 
 TOPIC = "shard"
 GROUP = "trainer"
@@ -61,7 +64,17 @@ class ShardTopic:
             position = message.offset + 1
             if isinstance(record, Shard) and record.count and not _is_older(record, newest.get(record.shard_id)):
                 newest[record.shard_id] = record
-        return News(tuple(self._refer(record) for record in newest.values()), position)
+        found = (self._find(record) for record in newest.values())
+        return News(tuple(reference for reference in found if reference is not None), position)
+
+    def _find(self, record: Shard) -> ShardRef | None:
+        """None where the version's manifest is gone: a newer version or a removal follows in the topic, or came."""
+        try:
+            return self._refer(record)
+        except Missing:
+            TRAINER_LOST_SHARDS.labels(GONE).inc()
+            self._log.error("manifest_gone", shard=record.shard_id, version=record.version)
+            return None
 
 
 def _is_older(record: Shard, known: Shard | None) -> bool:
