@@ -44,6 +44,9 @@ def _run(words: list[str], debug: bool) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as exc:
+        where = f"{exc.filename}: " if exc.filename else ""
+        return _fail(exc, debug, f"{where}{exc.strerror or exc}", "is the disk full, or the folder not yours?", 1)
     except Exception as exc:  # noqa: BLE001 - the last border: a person sees one line, --debug the rest
         return _fail(exc, debug, f"{type(exc).__name__}: {exc}", "this is a bug; --debug shows where", 1)
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from entityflow.cli.output import print_json, say
+from entityflow.cli.servers import settings_with
 from entityflow.errors import UserError
-from entityflow.settings import Settings, load_settings
+from entityflow.settings import Settings
 
 if TYPE_CHECKING:
     from entityflow.importing import Candidate, Fault
@@ -56,7 +57,7 @@ def import_list(
 
         import_through(lambda settings: produce(settings, sends), out)
     else:
-        produce(load_settings(Settings), sends)
+        produce(settings_with("kafka"), sends)
     if text_col is None:
         say("no --text-col: the filter drops a picture without any text")
     if as_json:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from entityflow.cli.output import print_json
-from entityflow.settings import Settings, load_settings
+from entityflow.cli.servers import settings_with
 
 if TYPE_CHECKING:
     from entityflow.funnel import Funnel
@@ -25,7 +25,7 @@ def report(
     """
     from entityflow.funnel import read_funnel
 
-    funnel = read_funnel(load_settings(Settings))
+    funnel = read_funnel(settings_with("kafka"))
     if as_json:
         print_json(document(funnel))
     else:

@@ -11,6 +11,7 @@ import typer
 
 from entityflow.cli.figures import tell
 from entityflow.cli.output import say
+from entityflow.cli.servers import require
 from entityflow.cli.services import SERVICES, known
 from entityflow.cli.supervision import Supervisor
 from entityflow.errors import UsageError, UserError
@@ -44,6 +45,7 @@ def check_servers(settings: Settings) -> None:
     from entityflow.objects import Objects
     from entityflow.topics import load_topics
 
+    require(settings, "kafka", "s3")
     require_topics(settings, load_topics())
     Objects(settings).ensure_bucket()
 

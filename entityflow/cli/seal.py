@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from entityflow.cli.output import print_json, say
-from entityflow.settings import Settings, load_settings
+from entityflow.cli.servers import settings_with
+from entityflow.settings import Settings
 
 PAIRS = "filtered-pair"
 
@@ -19,7 +20,7 @@ def seal(as_json: Annotated[bool, typer.Option("--json", help="One JSON document
 
     Example: entityflow seal
     """
-    sealed = seal_open_shards(load_settings(Settings))
+    sealed = seal_open_shards(settings_with("kafka", "s3"))
     if as_json:
         print_json({"sealed": sealed})
     else:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from entityflow.cli.output import print_json, print_table, say
+from entityflow.cli.servers import settings_with
 from entityflow.errors import UsageError, UserError
-from entityflow.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from entityflow.objects import Objects
@@ -101,7 +101,7 @@ def pull(
 def _objects() -> Objects:
     from entityflow.objects import Objects
 
-    return Objects(load_settings(Settings))
+    return Objects(settings_with("s3"))
 
 
 def _filled(objects: Objects) -> list[Manifest]:

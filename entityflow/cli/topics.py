@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from entityflow.cli.output import print_json, print_table, say
+from entityflow.cli.servers import settings_with
 from entityflow.errors import UsageError
-from entityflow.settings import Settings, load_settings
+from entityflow.settings import Settings
 from entityflow.topics import DLQ_SUFFIX, Topic, load_topics
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def create(as_json: AsJson = False) -> None:
     """
     from entityflow.admin import create_topics
 
-    made = create_topics(load_settings(Settings))
+    made = create_topics(settings_with("kafka"))
     if as_json:
         print_json({"created": made})
         return
@@ -49,7 +50,7 @@ def list_topics(as_json: AsJson = False) -> None:
     """
     from entityflow.progress import Observer
 
-    progress = Observer(load_settings(Settings)).look()
+    progress = Observer(settings_with("kafka")).look()
     rows: list[dict[str, Any]] = []
     for name, topic in load_topics().items():
         ends = [end for (of, _), end in progress.ends.items() if of == name]
@@ -77,7 +78,7 @@ def describe(topic: Name, as_json: AsJson = False) -> None:
     from entityflow.admin import Admin
 
     found = _known(topic)
-    settings = load_settings(Settings)
+    settings = settings_with("kafka")
     admin = Admin(settings)
     places = [(found.name, partition) for partition in range(admin.partitions([found.name]).get(found.name, 0))]
     starts, ends = admin.starts(places), admin.ends(places)
@@ -135,7 +136,7 @@ def tail(
     _known(name)
     wanted = [_condition(text) for text in where or ()]
     found = []
-    for message, record in _newest(load_settings(Settings), topic, None if wanted else limit):
+    for message, record in _newest(settings_with("kafka"), topic, None if wanted else limit):
         plain = to_json(record) if record is not None else None
         if all(_value(plain, field) == value for field, value in wanted):
             found.append(_shown(message, record, plain, dead_letters))

@@ -9,9 +9,10 @@ from typing import Annotated
 import typer
 
 from entityflow.cli.output import print_json, say
+from entityflow.cli.servers import settings_with
 from entityflow.errors import UserError
 from entityflow.progress import SHARDER, Observer, Pace, Progress, Reader, describe, readers_above_the_sharder
-from entityflow.settings import Settings, load_settings
+from entityflow.settings import Settings
 
 PASS_SECONDS = 2.0
 LINE_SECONDS = 5.0
@@ -33,7 +34,7 @@ def wait(
 
     Example: entityflow wait --timeout 600
     """
-    settings = load_settings(Settings)
+    settings = settings_with("kafka", "s3")
     left = wait_and_seal(settings, timeout)
     if as_json:
         print_json({"left": [{"group": group, "topic": topic, "count": n} for (group, topic), n in left.items()]})

@@ -152,3 +152,31 @@ def test_the_stack_folder_is_the_one_that_dir_names(monkeypatch: pytest.MonkeyPa
     assert stack_dir(["up", "--dir=there"]) == Path("there")
     assert stack_dir(["up"]) == Path(".stack")
     assert stack_dir() == Path(".stack")
+
+
+@pytest.mark.parametrize("words", [("report",), ("wait",), ("seal",), ("topics", "list"), ("run", "fetcher")])
+def test_where_nothing_listens_a_command_says_so_at_once(words: tuple[str, ...]) -> None:
+    ran = entityflow(*words, ENTITYFLOW_KAFKA_BOOTSTRAP="127.0.0.1:1")
+
+    error, hint = ran.stderr.splitlines()
+    assert ran.returncode == 1
+    assert error == "error: nothing answers at 127.0.0.1:1, where Kafka should be"
+    assert hint.startswith("hint: entityflow up")
+
+
+@pytest.mark.parametrize("words", [("shards", "list"), ("model", "list")])
+def test_where_no_object_store_listens_a_command_says_so_at_once(words: tuple[str, ...]) -> None:
+    ran = entityflow(*words, ENTITYFLOW_S3_ENDPOINT="http://127.0.0.1:1")
+
+    assert ran.returncode == 1
+    assert ran.stderr.splitlines()[0] == "error: nothing answers at http://127.0.0.1:1, where S3 should be"
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    ran = entityflow("demo", "--dir", str(tmp_path / "file" / "stack"))
+
+    assert ran.returncode == 1
+    assert str(tmp_path / "file") in ran.stderr.splitlines()[0]
+    assert "Traceback" not in ran.stderr
