@@ -8,7 +8,7 @@ from itertools import chain, islice
 from pathlib import Path
 
 from entityflow.errors import UserError
-from entityflow.importing.lines import MARKS, Line, first_bytes, inner_suffix, read_lines
+from entityflow.importing.lines import Line, encoding_of, first_bytes, inner_suffix, read_lines
 from entityflow.importing.rows import MAX_ROW_BYTES, Fault, List, Row, shown
 from entityflow.importing.separated import separated_list
 
@@ -32,7 +32,7 @@ def open_list(path: Path) -> List:
         from entityflow.importing.tables import parquet_list
 
         return parquet_list(path)
-    if b"\0" in head and not head.startswith(tuple(MARKS)) and suffix not in TEXT_LISTS | JSON_LINES:
+    if b"\0" in head and encoding_of(head)[1] == "utf-8" and suffix not in TEXT_LISTS | JSON_LINES:
         raise UserError(f"{path} is no list: it holds bytes that are no text", hint="CSV, TSV, JSONL, Parquet, or text")
     return _text_list(path, suffix)
 

@@ -60,10 +60,21 @@ def first_bytes(path: Path, count: int = BLOCK) -> bytes:
 def read_lines(path: Path) -> Iterator[Line]:
     """All lines. Raises UserError where the file, compressed or not, ends before its end."""
     head = first_bytes(path)
-    mark, encoding = next(((m, e) for m, e in MARKS.items() if head.startswith(m)), (b"", "utf-8"))
+    mark, encoding = encoding_of(head)
     end = _line_end(head[len(mark) :].decode(encoding, "ignore"))
     with closing(_texts(path, len(mark), encoding)) as texts:
         yield from _split(texts, end)
+
+
+def encoding_of(head: bytes) -> tuple[bytes, str]:
+    """The mark that a text begins with, or nothing, and its encoding: UTF-8 unless every other byte is zero."""
+    for mark, encoding in MARKS.items():
+        if head.startswith(mark):
+            return mark, encoding
+    for first, encoding in ((1, "utf-16-le"), (0, "utf-16-be")):
+        if head[first::2].count(0) > len(head) / 4:
+            return b"", encoding
+    return b"", "utf-8"
 
 
 def _line_end(head: str) -> str:

@@ -50,7 +50,7 @@ def test_no_word_means_that_a_text_is_missing(tmp_path, word, name):
     assert [text for _, _, text in read(path)[0]] == [word]
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_marks_and_line_ends_of_any_program_are_understood(write, encoding, end):
     path = write("list.csv", end.join(["url,text", "http://h.test/1,häst", "http://h.test/2,ko", ""]).encode(encoding))

@@ -316,6 +316,16 @@ def test_an_open_range_is_sealed_once_when_its_first_record_is_old(aging):
     assert sealed(handler) == []
 
 
+def test_a_steady_trickle_of_records_does_not_keep_a_range_open(aging):
+    handler, now = aging
+    handler.step([received(pair(0), 0, timestamp_ms=1000)])
+    now["seconds"] = 61.0
+
+    step = handler.step([received(pair(1), 1, timestamp_ms=60_900)])
+
+    assert [send.record for send in step.sends] == [Seal(partition=0, start=0, cause="age")]
+
+
 def test_a_backlog_is_read_before_it_is_sealed(aging):
     handler, now = aging
     now["seconds"] = 10_000.0
