@@ -15,7 +15,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -103,7 +103,15 @@ def make_venv() -> None:
 
 
 def pip_install(requirements: Path) -> None:
-    command = [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes"]
+    command: list[str | Path] = [
+        PYTHON,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--require-hashes",
+    ]
     if run([*command, "--no-deps", "--only-binary", ":all:", "-r", requirements]) != 0:
         raise Failed(
             f"{requirements.relative_to(ROOT)} could not be installed",
@@ -112,14 +120,23 @@ def pip_install(requirements: Path) -> None:
 
 
 def install(requirements: Path) -> None:
-    uv = [BIN / "uv", "pip", "install", "--python", PYTHON, "--require-hashes", "--no-deps"]
+    uv: list[str | Path] = [BIN / "uv", "pip", "install", "--python", PYTHON, "--require-hashes", "--no-deps"]
     if run([*uv, "-r", requirements], environment=uv_environment()) != 0:
         say("uv did not succeed; trying with pip, which takes longer")
         pip_install(requirements)
 
 
 def install_project() -> None:
-    command = [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-index", "--no-deps"]
+    command: list[str | Path] = [
+        PYTHON,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-index",
+        "--no-deps",
+    ]
     if run([*command, "--no-build-isolation", "-e", ROOT]) != 0:
         raise Failed(f"{ROOT} could not be installed into {VENV}", "see the lines above; make setup tries it again")
 
@@ -168,7 +185,7 @@ def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def run(command: list[str | Path], environment: dict[str, str] | None = None, quiet: bool = False) -> int:
+def run(command: Sequence[str | Path], environment: dict[str, str] | None = None, quiet: bool = False) -> int:
     """The exit code; what it prints goes to stderr."""
     out = subprocess.DEVNULL if quiet else sys.stderr
     try:

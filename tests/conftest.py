@@ -1,7 +1,11 @@
 """The real servers, started once a run, and fresh names in them for each test."""
 
+import subprocess
+import sys
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -9,15 +13,42 @@ from entityflow.admin import create_topics
 from entityflow.embedded.supervisor import Stack
 from entityflow.settings import Settings, load_settings
 
+# waits until our end of the pipe is closed, which the system does even where pytest was killed
+WATCH = """
+import sys
+from pathlib import Path
+from entityflow.embedded.supervisor import Stack
+sys.stdin.read()
+Stack(Path(sys.argv[1])).down()
+"""
+
+
+@contextmanager
+def watched(stack: Stack) -> Iterator[Stack]:
+    """Its servers stop at the end, however the test run ends."""
+    command = [sys.executable, "-c", WATCH, stack.folder]
+    watcher = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+    try:
+        yield stack
+    finally:
+        stack.down()
+        assert watcher.stdin is not None
+        watcher.stdin.close()
+        watcher.wait(30)
+
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """Kafka and S3; gives the variables that name them."""
-    running = Stack(tmp_path_factory.mktemp("stack"))
-    try:
+    with watched(Stack(tmp_path_factory.mktemp("stack"))) as running:
         yield running.up(only=("kafka", "s3"))
-    finally:
-        running.down()
+
+
+@pytest.fixture
+def own_stack(tmp_path: Path) -> Iterator[Stack]:
+    """A stack that a test may stop and break; nothing runs in it yet."""
+    with watched(Stack(tmp_path / "stack")) as mine:
+        yield mine
 
 
 @pytest.fixture

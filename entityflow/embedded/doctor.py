@@ -18,7 +18,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from entityflow.embedded.cache import cache_dir, writable
-from entityflow.embedded.ports import is_free
+from entityflow.embedded.ports import LOOPBACK, is_free
 from entityflow.embedded.supervisor import Stack
 from entityflow.errors import Retryable, UserError
 from entityflow.kafka import client_properties
@@ -70,16 +70,21 @@ def _package(name: str) -> Finding:
 
 
 def _space(folder: Path) -> Finding:
-    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    there = _nearest(folder)
     free = shutil.disk_usage(there).free
     cure = None if free >= COMFORTABLE_BYTES else f"free {COMFORTABLE_BYTES >> 30} GiB, or --dir on another disk"
     return Finding("disk space", cure is None, f"{free / (1 << 30):.1f} GiB free under {there}", cure)
 
 
+def _nearest(folder: Path) -> Path:
+    """The folder, or where it would be made."""
+    return next(place for place in (folder, *folder.absolute().parents) if place.exists())
+
+
 def _writing(name: str, place: Callable[[], Path]) -> Finding:
     try:
         folder = place()
-        writable(folder)
+        writable(_nearest(folder))
     except UserError as exc:
         return Finding(name, False, str(exc), exc.hint)
     return Finding(name, True, str(folder))
@@ -87,7 +92,9 @@ def _writing(name: str, place: Callable[[], Path]) -> Finding:
 
 def _names(settings: Settings) -> Finding:
     """The graph's host where it is not on this machine, else this machine's own name for itself."""
-    host = urlsplit(settings.sparql_endpoint).hostname or "localhost"
+    host = urlsplit(settings.sparql_endpoint).hostname or LOOPBACK
+    if host == LOOPBACK:
+        host = "localhost"
     try:
         address = socket.getaddrinfo(host, None)[0][4][0]
     except OSError as exc:

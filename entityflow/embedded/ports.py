@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import random
 import socket
+import time
+from collections.abc import Iterable
 
 from entityflow.errors import UserError
 
 LOOPBACK = "127.0.0.1"
 # below the ports that systems give to outgoing connections, so that none of those takes ours between two starts
 CHOICE = range(10_240, 22_768)
+LOOK_SECONDS = 0.05
 
 
 def free_ports(count: int, apart: int = 0) -> list[int]:
@@ -33,4 +36,15 @@ def is_free(port: int) -> bool:
         socket.create_server((LOOPBACK, port)).close()
     except OSError:
         return False
+    return True
+
+
+def become_free(ports: Iterable[int], seconds: float) -> bool:
+    """Whether all are free within that time: the system takes a moment to close what a killed process held."""
+    deadline = time.monotonic() + seconds
+    left = list(ports)
+    while left := [port for port in left if not is_free(port)]:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(LOOK_SECONDS)
     return True

@@ -16,7 +16,7 @@ from typing import ClassVar, Protocol
 from entityflow.embedded.cache import writable
 from entityflow.embedded.jars import Say
 from entityflow.embedded.kafka import KafkaPart
-from entityflow.embedded.ports import free_ports, is_free
+from entityflow.embedded.ports import become_free, free_ports
 from entityflow.embedded.processes import ServerProcess
 from entityflow.embedded.s3 import S3Part
 from entityflow.embedded.sparql import SparqlPart
@@ -39,6 +39,7 @@ class Part(Protocol):
 
 
 MIN_FREE_BYTES = 512 << 20
+CLOSING_SECONDS = 3.0
 
 PARTS: tuple[type[Part], ...] = (KafkaPart, S3Part, SparqlPart, WebPart)
 
@@ -140,7 +141,7 @@ class Stack:
         for kind in kinds:
             known = ports.get(kind.name, {})
             runs = ServerProcess(kind.name, self.folder).state() == "running"
-            if set(known) != set(kind.ports) or (not runs and not all(is_free(port) for port in known.values())):
+            if set(known) != set(kind.ports) or not (runs or become_free(known.values(), CLOSING_SECONDS)):
                 ports[kind.name] = dict(zip(kind.ports, free_ports(len(kind.ports), kind.apart), strict=True))
         scratch = self._ports_file.with_suffix(".new")
         scratch.write_text(json.dumps(ports, indent=1))
