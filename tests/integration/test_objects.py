@@ -4,6 +4,9 @@ import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from urllib.parse import urlsplit
 
 import pytest
@@ -12,6 +15,7 @@ from pydantic import SecretStr
 from entityflow.errors import Retryable, UserError
 from entityflow.objects import ObjectMissing, Objects
 from entityflow.settings import Settings
+from tests.memory_objects import MemoryObjects
 
 
 @pytest.fixture
@@ -166,3 +170,58 @@ def test_a_lost_answer_does_not_make_anothers_object_ones_own(lossy, objects):
     objects.put("k", b"another's")
 
     assert lossy.put_if_absent("k", b"mine") is False
+
+
+class Refuses(BaseHTTPRequestHandler):
+    """A store whose clock is twenty minutes ahead of ours."""
+
+    def do_GET(self) -> None:
+        body = b"<Error><Code>RequestTimeTooSkewed</Code><Message>too far apart</Message></Error>"
+        self.send_response_only(403)
+        self.send_header("Date", format_datetime(datetime.now(UTC) + timedelta(minutes=20), usegmt=True))
+        self.send_header("Content-Type", "application/xml")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Quiet."""
+
+
+def test_a_clock_that_is_wrong_is_named_with_by_how_much(settings):
+    server = HTTPServer(("127.0.0.1", 0), Refuses)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    address = f"http://127.0.0.1:{server.server_port}"
+    skewed = Objects(settings.model_copy(update={"s3_endpoint": address}))
+
+    with pytest.raises(UserError, match=r"clock is off by -1(199|200|201) s") as caught:
+        skewed.get("k")
+    server.shutdown()
+    server.server_close()
+    assert "clock" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize("store", ["real", "memory"])
+def test_the_store_of_our_unit_tests_behaves_like_the_real_one(objects, tmp_path, store):
+    tried = objects if store == "real" else MemoryObjects()
+    (tmp_path / "file").write_bytes(b"of a file")
+
+    tried.ensure_bucket()
+    tried.put("b/2", tmp_path / "file")
+    first, second = tried.put_if_absent("a", b"0123"), tried.put_if_absent("a", b"other")
+    tried.put("gone", b"")
+    tried.delete("gone")
+    tried.download("b/2", tmp_path / "back")
+
+    assert (first, second) == (True, False)
+    assert (tried.get("a"), tried.get_range("a", 1, 2), tried.size("a"), tried.size("gone")) == (
+        b"0123",
+        b"12",
+        4,
+        None,
+    )
+    assert (tmp_path / "back").read_bytes() == b"of a file"
+    assert [(item.key, item.size) for item in tried.list()] == [("a", 4), ("b/2", 9)]
+    assert [item.key for item in tried.list("b/")] == ["b/2"]
+    with pytest.raises(ObjectMissing):
+        tried.get("gone")
