@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import structlog
 
 from entityflow.admin import create_topics
 from entityflow.embedded.supervisor import Stack
@@ -60,3 +61,10 @@ def settings(stack: dict[str, str], tmp_path_factory: pytest.TempPathFactory) ->
     )
     create_topics(made)
     return made
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_at_the_start() -> Iterator[None]:
+    """A command that was run inside a test configures logs for its whole process: not for the next test."""
+    yield
+    structlog.reset_defaults()
