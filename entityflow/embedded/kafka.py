@@ -29,6 +29,7 @@ class KafkaPart:
     name: ClassVar[str] = "kafka"
     ports: ClassVar[tuple[str, ...]] = ("broker", "controller")
     apart: ClassVar[int] = 0
+    stop_seconds: ClassVar[float] = 10.0
 
     def __init__(self, folder: Path, ports: dict[str, int]) -> None:
         self._home = folder / "kafka"

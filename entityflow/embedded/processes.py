@@ -93,13 +93,13 @@ class ServerProcess:
         lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
         return " | ".join(lines[-LOG_TAIL_LINES:])[-500:] or "it printed nothing"
 
-    def stop(self) -> None:
-        """SIGTERM, after a while SIGKILL, for the process and what it started; then the pid file goes."""
+    def stop(self, seconds: float = STOP_SECONDS) -> None:
+        """SIGTERM, after `seconds` SIGKILL, for the process and what it started; then the pid file goes."""
         process = self._process()
         if process is not None:
             family = [process, *_children(process)]
             process.send_signal(signal.SIGTERM)
-            _, alive = psutil.wait_procs([process], timeout=STOP_SECONDS)
+            _, alive = psutil.wait_procs([process], timeout=seconds)
             for one in {*alive, *(child for child in family if child.is_running())}:
                 _kill(one)
             psutil.wait_procs(family, timeout=STOP_SECONDS)

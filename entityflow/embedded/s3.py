@@ -30,6 +30,9 @@ class S3Part:
     name: ClassVar[str] = "s3"
     ports: ClassVar[tuple[str, ...]] = ("s3", "master", "volume", "filer")
     apart: ClassVar[int] = 10_000
+    stop_seconds: ClassVar[float] = (
+        2.0  # its filer waits 10 s for streams of its own; what it acknowledged outlives a kill
+    )
 
     def __init__(self, folder: Path, ports: dict[str, int]) -> None:
         self._home = folder / "s3"
@@ -88,7 +91,7 @@ class S3Part:
         ports = self._ports
         return [
             *(binary, "-logtostderr=true", "server", f"-dir={data}"),
-            *(f"-ip={LOOPBACK}", f"-ip.bind={LOOPBACK}", "-master.telemetry=false"),
+            *(f"-ip={LOOPBACK}", f"-ip.bind={LOOPBACK}", "-master.telemetry=false", "-master.electionTimeout=1s"),
             *(f"-master.port={ports['master']}", f"-volume.port={ports['volume']}"),
             *(
                 "-filer",

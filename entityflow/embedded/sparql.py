@@ -27,6 +27,7 @@ class SparqlPart:
     name: ClassVar[str] = "sparql"
     ports: ClassVar[tuple[str, ...]] = ("sparql",)
     apart: ClassVar[int] = 0
+    stop_seconds: ClassVar[float] = 5.0
 
     def __init__(self, folder: Path, ports: dict[str, int]) -> None:
         self._home = folder / "sparql"

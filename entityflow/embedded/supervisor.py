@@ -25,11 +25,15 @@ from entityflow.errors import UsageError, UserError
 
 
 class Part(Protocol):
-    """One server of the stack. Each of its ports also needs port + `apart` where that is not 0."""
+    """One server of the stack. Each of its ports also needs port + `apart` where that is not 0.
+
+    It is killed when it has not ended `stop_seconds` after it was asked to.
+    """
 
     name: ClassVar[str]
     ports: ClassVar[tuple[str, ...]]
     apart: ClassVar[int]
+    stop_seconds: ClassVar[float]
     process: ServerProcess
 
     def __init__(self, folder: Path, ports: dict[str, int]) -> None: ...
@@ -92,14 +96,15 @@ class Stack:
             return self._write_environment()
 
     def down(self) -> list[str]:
-        """Stop every part that runs, the last started first; gives the names of those that ran."""
+        """Stop every part; gives the names of those that ran."""
         if not self.folder.is_dir():
             return []
         with self._alone():
-            processes = [ServerProcess(name, self.folder) for name in reversed(names())]
-            ran = [process.name for process in processes if process.state() == "running"]
-            for process in processes:
-                process.stop()
+            processes = {kind: ServerProcess(kind.name, self.folder) for kind in PARTS}
+            ran = [process.name for process in processes.values() if process.state() == "running"]
+            with ThreadPoolExecutor(len(PARTS)) as pool:
+                for done in [pool.submit(one.stop, kind.stop_seconds) for kind, one in processes.items()]:
+                    done.result()
         return ran
 
     def status(self) -> list[PartStatus]:

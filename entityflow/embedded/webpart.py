@@ -25,6 +25,7 @@ class WebPart:
     name: ClassVar[str] = "web"
     ports: ClassVar[tuple[str, ...]] = ("web",)
     apart: ClassVar[int] = 0
+    stop_seconds: ClassVar[float] = 5.0
 
     def __init__(self, folder: Path, ports: dict[str, int]) -> None:
         self._home = folder / "web"
