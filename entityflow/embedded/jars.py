@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from importlib.resources import files
@@ -46,15 +46,26 @@ def locked_jars() -> list[Jar]:
     return jars
 
 
-def ensure_jars(say: Say) -> Path:
+Fetch = Callable[[Jar, Path], Path]
+
+
+def from_maven(jar: Jar, scratch: Path) -> Path:
+    """The jar as a file under `scratch`, by jgo: mirrors and proxies of the user's Maven settings hold."""
+    from jgo.maven import MavenContext
+
+    context = MavenContext(repo_cache=scratch, timeout=TIMEOUT_SECONDS)
+    fetched: Path = context.project(jar.group, jar.artifact).at_version(jar.version).artifact("", "jar").resolve()
+    return fetched
+
+
+def ensure_jars(say: Say, jars: Sequence[Jar] | None = None, fetch: Fetch = from_maven) -> Path:
     """The folder with every jar of the lock; what is missing or damaged is fetched. `say` gets lines of progress."""
     folder = cache_dir() / "kafka-jars"
     folder.mkdir(exist_ok=True)
-    jars = locked_jars()
     with alone("kafka-jars"):
-        missing = [jar for jar in jars if not _is_good(folder / jar.name, jar)]
+        missing = [jar for jar in jars or locked_jars() if not _is_good(folder / jar.name, jar)]
         if missing:
-            _fetch(missing, folder, say)
+            _fetch_all(missing, folder, fetch, say)
     return folder
 
 
@@ -62,11 +73,11 @@ def _is_good(path: Path, jar: Jar) -> bool:
     return path.exists() and path.stat().st_size == jar.bytes and sha256_of(path) == jar.sha256
 
 
-def _fetch(jars: list[Jar], folder: Path, say: Say) -> None:
+def _fetch_all(jars: list[Jar], folder: Path, fetch: Fetch, say: Say) -> None:
     total, done, told = sum(jar.bytes for jar in jars), 0, time.monotonic()
     say(f"fetching {len(jars)} jars of Apache Kafka, {total / 1e6:.0f} MB")
     with tempfile.TemporaryDirectory(dir=folder.parent) as scratch, ThreadPoolExecutor(PARALLEL) as pool:
-        futures = {pool.submit(_fetch_one, jar, Path(scratch), folder): jar for jar in jars}
+        futures = {pool.submit(_fetch_one, jar, fetch, Path(scratch), folder): jar for jar in jars}
         try:
             for future in as_completed(futures):
                 future.result()
@@ -79,15 +90,13 @@ def _fetch(jars: list[Jar], folder: Path, say: Say) -> None:
             raise
 
 
-def _fetch_one(jar: Jar, scratch: Path, folder: Path) -> None:
-    from jgo.maven import MavenContext
-
-    context = MavenContext(repo_cache=scratch, timeout=TIMEOUT_SECONDS)
+def _fetch_one(jar: Jar, fetch: Fetch, scratch: Path, folder: Path) -> None:
     try:
-        fetched: Path = context.project(jar.group, jar.artifact).at_version(jar.version).artifact("", "jar").resolve()
+        fetched = fetch(jar, scratch)
     except Exception as exc:
+        said = (str(exc) or type(exc).__name__).splitlines()[0]
         raise UserError(
-            f"{jar.name} could not be fetched from Maven: {str(exc) or type(exc).__name__}",
+            f"{jar.name} could not be fetched from Maven: {said}",
             hint="check the network or the proxy and run the same command again: what is there is kept",
         ) from exc
     if not _is_good(fetched, jar):
