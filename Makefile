@@ -26,13 +26,13 @@ check: setup-test  ## lint, types and the tests that need no server
 	$(BIN)/pytest tests/unit tests/contract
 
 chaos: setup-test  ## the tests that kill services at random moments, SEED=n
-	ENTITYFLOW_CHAOS_SEED=$(SEED) $(BIN)/pytest tests/chaos tests/e2e
+	ENTITYFLOW_CHAOS_SEED=$(SEED) $(BIN)/pytest tests/e2e $(wildcard tests/chaos/test_*.py)
 
 bench: setup-test  ## every benchmark, one after the other
 	@for file in bench/*.py; do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
 
 docs: setup-test  ## the pages that are made from code
-	@$(BIN)/python scripts/docs.py
+	$(BIN)/python -m entityflow.reasons_page > docs/reasons.md
 
 clean:  ## stop the servers, remove .stack and what the tools left; .venv and downloads stay
 	@if [ -x $(BIN)/entityflow ] && [ -d .stack ]; then $(BIN)/entityflow down; fi
