@@ -39,7 +39,9 @@ def test_every_optional_field_is_nullable_with_null_as_default(name):
         assert not nullable or (field["type"][0] == "null" and field["default"] is None), field["name"]
 
 
-@pytest.mark.parametrize("file", sorted(schema_files().values(), key=lambda file: (file.record, file.version)), ids=name_of)
+@pytest.mark.parametrize(
+    "file", sorted(schema_files().values(), key=lambda file: (file.record, file.version)), ids=name_of
+)
 def test_every_schema_has_an_example_that_survives_the_round_trip(file):
     example = json.loads((ROOT / "examples" / f"{name_of(file)}.json").read_text())
 
