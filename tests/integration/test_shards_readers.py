@@ -47,8 +47,13 @@ def shard(objects: Objects, tmp_path: Path) -> Shard:
 
 
 @pytest.fixture
-def pulled(shard: Shard, settings: Settings, tmp_path: Path) -> Path:
+def stocked(shard: Shard) -> None:
+    """Three shards in the store."""
     shard([*(pair(number, heldout=number in HELD_OUT) for number in range(PAIRS)), ASKED])
+
+
+@pytest.fixture
+def pulled(stocked: None, settings: Settings, tmp_path: Path) -> Path:
     ran = run_command(settings, "shards", "pull", str(tmp_path / "pairs"))
     assert ran.returncode == 0, ran.stderr
     return tmp_path / "pairs"
@@ -155,7 +160,7 @@ def test_held_out_tars_come_only_when_they_are_asked_for(pulled, settings, tmp_p
     assert pq.read_table(tmp_path / "all/metadata.parquet").num_rows == PAIRS
 
 
-def test_a_folder_with_tars_of_others_is_left_alone(pulled, settings, tmp_path):
+def test_a_folder_with_tars_of_others_is_left_alone(stocked, settings, tmp_path):
     (tmp_path / "theirs").mkdir()
     (tmp_path / "theirs/00000.tar").write_bytes(b"theirs")
 
@@ -165,7 +170,7 @@ def test_a_folder_with_tars_of_others_is_left_alone(pulled, settings, tmp_path):
     assert (tmp_path / "theirs/00000.tar").read_bytes() == b"theirs"
 
 
-def test_whole_shards_are_found_whole(pulled, settings):
+def test_whole_shards_are_found_whole(stocked, settings):
     assert json_of(settings, "shards", "verify") == {
         "schema": 1, "shards": 3, "samples": PAIRS, "errors": [], "warnings": []
     }  # fmt: skip
@@ -221,7 +226,7 @@ def first(objects: Objects):
         (swap_tables, "do not place the 5 samples"),
     ],
 )
-def test_what_is_spoilt_is_named_and_the_rest_is_read(pulled, objects, spoil, what):
+def test_what_is_spoilt_is_named_and_the_rest_is_read(stocked, objects, spoil, what):
     spoil(objects)
 
     verdict = shard_checks.verify(objects)
