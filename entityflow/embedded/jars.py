@@ -12,6 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from entityflow.embedded.cache import alone, cache_dir, sha256_of
+from entityflow.embedded.mirrors import central_mirror
 from entityflow.errors import UserError
 
 PARALLEL = 8
@@ -50,10 +51,12 @@ Fetch = Callable[[Jar, Path], Path]
 
 
 def from_maven(jar: Jar, scratch: Path) -> Path:
-    """The jar as a file under `scratch`, by jgo: mirrors and proxies of the user's Maven settings hold."""
+    """The jar as a file under `scratch`, by jgo, from Central or the user's mirror of it."""
     from jgo.maven import MavenContext
 
-    context = MavenContext(repo_cache=scratch, timeout=TIMEOUT_SECONDS)
+    mirror = central_mirror(Path.home() / ".m2" / "settings.xml")
+    remotes = {"central": mirror} if mirror else None
+    context = MavenContext(repo_cache=scratch, remote_repos=remotes, timeout=TIMEOUT_SECONDS)
     fetched: Path = context.project(jar.group, jar.artifact).at_version(jar.version).artifact("", "jar").resolve()
     return fetched
 
@@ -93,6 +96,8 @@ def _fetch_all(jars: list[Jar], folder: Path, fetch: Fetch, say: Say) -> None:
 def _fetch_one(jar: Jar, fetch: Fetch, scratch: Path, folder: Path) -> None:
     try:
         fetched = fetch(jar, scratch)
+    except UserError:
+        raise
     except Exception as exc:
         said = (str(exc) or type(exc).__name__).splitlines()[0]
         raise UserError(
