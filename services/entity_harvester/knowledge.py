@@ -14,9 +14,9 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from entityflow.objects import ObjectMissing, Objects
 
 from entityflow.codec import from_plain, to_plain
+from entityflow.objects import ObjectMissing, Objects
 from entityflow.records import Entity, content_id
 
 LATEST = "knowledge/latest.json"

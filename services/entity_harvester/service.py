@@ -18,10 +18,10 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 import structlog
-from entityflow.objects import Objects
 
 from entityflow.domain import Domain, load_domain
 from entityflow.errors import UsageError, UserError
+from entityflow.objects import Objects
 from entityflow.settings import load_settings
 from entityflow.stage import Send, Shell, produce_all
 from services.entity_harvester.changes import Changes, after, compare

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from entityflow.objects import ObjectMissing, Objects
-
 from entityflow.metrics import SEARCH_REQUESTS
+from entityflow.objects import ObjectMissing, Objects
 from services.searcher.providers import Page, Provider, Request
 
 

@@ -12,14 +12,13 @@ import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 
-from entityflow.objects import Objects
-
 from entityflow.domain import Domain, load_domain
 from entityflow.domain import Provider as ProviderRules
 from entityflow.errors import Rejected, UsageError
 from entityflow.faust_stage import FaustStage
 from entityflow.http import WebClient, open_session
 from entityflow.metrics import EMPTY_SEARCHES
+from entityflow.objects import Objects
 from entityflow.reach import load_reach
 from entityflow.records import Query
 from entityflow.settings import load_settings
