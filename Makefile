@@ -18,7 +18,7 @@ demo: setup-local  ## grow the demo domain end to end on this machine
 test: setup-test  ## lint, types and all tests, as CI runs them
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest
+	$(BIN)/pytest -n 3 --dist loadfile
 
 check: setup-test  ## lint, types and the tests that need no server
 	$(BIN)/ruff check .
