@@ -14,7 +14,7 @@ from functools import cache, lru_cache
 import ada_url
 import tldextract
 
-from entityflow.records import url_id
+from entityflow.ids import url_id
 
 MAX_ADDRESS_CHARACTERS = 8192
 MAX_HOST_CHARACTERS = 253

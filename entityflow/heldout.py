@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from entityflow.records import content_id
+from entityflow.ids import content_id
 
 HEX_DIGITS = 13  # 52 bits: what a float holds exactly
 

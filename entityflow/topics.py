@@ -11,6 +11,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from entityflow import records
+from entityflow.ids import content_id
 from entityflow.records import Record
 
 RETRY_TOPICS = ("url-retry-short", "url-retry-medium", "url-retry-long")
@@ -129,11 +130,11 @@ def message_id(record: Record) -> str:
         case records.Image() | records.Fingerprint() | records.Match() | records.FilteredPair():
             return record.image_id
         case records.Amend():
-            return records.content_id(record.kind, record.image_id, record.candidate_id or "")
+            return content_id(record.kind, record.image_id, record.candidate_id or "")
         case records.Seal():
             return f"seal-{record.partition}-{record.start}"
         case records.Outcome():
-            return records.content_id(record.candidate_id, record.stage, record.result)
+            return content_id(record.candidate_id, record.stage, record.result)
         case records.Shard():
             return f"{record.shard_id}.v{record.version}"
         case records.Coverage():

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from entityflow.addresses import BadAddress, WebAddress, parse_address
+from entityflow.ids import imported_candidate_id
 from entityflow.importing.rows import Fault, List, Row, shown
-from entityflow.records import Url, imported_candidate_id
+from entityflow.records import Url
 
 PROVIDER = "import"
 MAX_TEXT_CHARACTERS = 65536

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,7 @@ WAIT_BEFORE_PAUSE_SECONDS = 1.0
 BACKOFF_SECONDS = (0.5, 30.0)
 
 
-class Intake:
+class Intake(ABC):
     """One stage's way from the broker to its work. Subclasses say what is done with what was taken."""
 
     def __init__(self, shell: Shell, topic: str, group: str, max_records: int) -> None:
@@ -158,22 +159,28 @@ class Intake:
     # --- what a kind of stage adds ---
 
     async def first_offset(self, partition: int) -> int | None:
+        """Where to begin; none = at the committed offset."""
         return None
 
+    @abstractmethod
     def opened(self, partitions: list[int]) -> None:
-        raise NotImplementedError
+        """These are ours now; their first message comes after this."""
 
+    @abstractmethod
     def accept(self, message: Message) -> None:
-        raise NotImplementedError
+        """Begin to work on a message."""
 
+    @abstractmethod
     def finished(self) -> Mapping[int, int]:
-        raise NotImplementedError
+        """The next offset to commit of each partition that has one."""
 
+    @abstractmethod
     async def drain(self, partitions: list[int], seconds: float) -> None:
-        raise NotImplementedError
+        """Let the work under way finish, for at most `seconds`."""
 
+    @abstractmethod
     async def drop(self, partitions: list[int]) -> None:
-        raise NotImplementedError
+        """Forget what has not finished: the next owner does it."""
 
 
 def decoded(message: Message) -> Record | None:

@@ -16,8 +16,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from entityflow.codec import from_plain, to_plain
+from entityflow.ids import content_id
 from entityflow.objects import ObjectMissing, Objects
-from entityflow.records import Entity, content_id
+from entityflow.records import Entity
 
 LATEST = "knowledge/latest.json"
 SCHEMA = 1

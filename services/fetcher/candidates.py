@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 
 from entityflow.addresses import BadAddress, WebAddress, parse_address
 from entityflow.http import FetchFailed
+from entityflow.ids import image_id
 from entityflow.metrics import OUTCOMES
 from entityflow.pictures import BadPicture, StoredPicture
-from entityflow.records import MAX_EVIDENCE, Address, Host, Image, Outcome, Permission, Url, image_id
+from entityflow.records import MAX_EVIDENCE, Address, Host, Image, Outcome, Permission, Url
 from entityflow.stage import Received, Send
 from entityflow.topics import RETRY_TOPICS
 from services.fetcher.bodies import ByteBudget

@@ -10,8 +10,8 @@ import typer
 
 from entityflow.cli.output import print_json, print_table
 from entityflow.errors import UserError
+from entityflow.ids import image_id
 from entityflow.pictures import BadPicture, PictureLimits, StoredPicture
-from entityflow.records import image_id
 from entityflow.sandbox import Sandbox
 from entityflow.settings import load_settings
 from services.filter.fingerprints import Unhashable, appearance

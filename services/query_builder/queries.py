@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from entityflow.domain import Domain
-from entityflow.records import Entity, Query, query_id
+from entityflow.ids import query_id
+from entityflow.records import Entity, Query
 
 NOUN, ATTRIBUTE_NOUN, ATTRIBUTE_TYPE = "noun", "attribute-noun", "attribute-type"
 MAX_HINTS = 16  # words that a hit may have; providers cut longer lists

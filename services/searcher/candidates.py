@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from entityflow.addresses import BadAddress, WebAddress, parse_address
-from entityflow.records import Outcome, Query, Url, candidate_id, url_id
+from entityflow.ids import candidate_id, url_id
+from entityflow.records import Outcome, Query, Url
 from services.searcher.providers import Hit
 
 MAX_ALTERNATES = 8

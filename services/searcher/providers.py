@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from entityflow.records import License, Query, content_id
+from entityflow.ids import content_id
+from entityflow.records import License, Query
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 from PIL import Image as Picture
 
+from entityflow.ids import image_id
 from entityflow.pictures import PictureLimits, decode_and_store
 from entityflow.records import (
     Amend,
@@ -22,7 +23,6 @@ from entityflow.records import (
     Outcome,
     Permission,
     Url,
-    image_id,
 )
 from entityflow.settings import Settings
 from entityflow.stage import Send, produce_all, read_topic

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 from confluent_kafka import Producer
 
-from entityflow.records import Entity, Outcome, content_id
+from entityflow.ids import content_id
+from entityflow.records import Entity, Outcome
 from entityflow.settings import Settings
 from entityflow.stage import Send, produce_all
 from entityflow.topics import load_topics

@@ -11,7 +11,8 @@ from urllib.request import Request, urlopen
 import pytest
 
 from entityflow.codec import from_plain
-from entityflow.records import FilteredPair, Outcome, content_id
+from entityflow.ids import content_id
+from entityflow.records import FilteredPair, Outcome
 from entityflow.settings import Settings
 from entityflow.stage import Send, produce_all
 from tests.integration.command import environment, json_of

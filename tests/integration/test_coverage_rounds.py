@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from entityflow.admin import Admin
-from entityflow.records import Coverage, Outcome, content_id
+from entityflow.ids import content_id
+from entityflow.records import Coverage, Outcome
 from entityflow.settings import Settings
 from entityflow.stage import Send, produce_all, read_topic
 from tests.integration.command import environment

@@ -18,7 +18,8 @@ import pytest
 from PIL import Image as Picture
 
 from entityflow.addresses import parse_address
-from entityflow.records import Address, Host, Image, Outcome, Record, Url, candidate_id, image_id
+from entityflow.ids import candidate_id, image_id
+from entityflow.records import Address, Host, Image, Outcome, Record, Url
 from entityflow.settings import Settings
 from entityflow.stage import Send, produce_all, read_topic
 from tests.fault_server import FaultServer, answer, moved

@@ -5,7 +5,7 @@ from collections import Counter
 from PIL import Image as Picture
 
 from entityflow.admin import Admin
-from entityflow.records import image_id
+from entityflow.ids import image_id
 from tests.integration.filter_line import (
     accepted,
     asked_again,

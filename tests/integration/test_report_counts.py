@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from entityflow.records import Address, Entity, Model, Outcome, Query, Shard, ShardInput, Url, content_id
+from entityflow.ids import content_id
+from entityflow.records import Address, Entity, Model, Outcome, Query, Shard, ShardInput, Url
 from entityflow.settings import Settings
 from entityflow.stage import Send, produce_all
 from tests.integration.command import json_of, run_command

@@ -12,7 +12,8 @@ import pytest
 from aiohttp import web
 
 from entityflow.admin import Admin
-from entityflow.records import Outcome, Query, Url, query_id
+from entityflow.ids import query_id
+from entityflow.records import Outcome, Query, Url
 from entityflow.settings import Settings
 from entityflow.stage import Send, produce_all, read_topic
 from entityflow.topics import partition_of

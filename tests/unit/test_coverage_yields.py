@@ -3,8 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from entityflow.ids import content_id
 from entityflow.outcomes import Endings
-from entityflow.records import Outcome, Record, content_id
+from entityflow.records import Outcome, Record
 from entityflow.stage import Message, Received
 from services.coverage.judging import Judging
 from services.coverage.yields import ENOUGH, EXHAUSTED, SEARCH_MORE, Target, Yield, decide

@@ -11,9 +11,10 @@ import pytest
 
 from entityflow.addresses import WebAddress, parse_address
 from entityflow.http import FetchFailed
+from entityflow.ids import image_id
 from entityflow.pictures import BadPicture, StoredPicture
 from entityflow.reasons import REASONS
-from entityflow.records import Address, Image, Original, Outcome, Url, image_id
+from entityflow.records import Address, Image, Original, Outcome, Url
 from entityflow.stage import Message, Received, Send
 from services.fetcher.bodies import ByteBudget, Lease
 from services.fetcher.candidates import Candidates, Policy

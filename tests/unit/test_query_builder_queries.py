@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from entityflow.domain import Domain
-from entityflow.records import Entity, NaturalType, Query, Synonym, query_id
+from entityflow.ids import query_id
+from entityflow.records import Entity, NaturalType, Query, Synonym
 from services.query_builder.queries import queries_of_round
 
 BIRD = NaturalType(id="Q5113", label="bird")

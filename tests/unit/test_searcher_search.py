@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from entityflow.records import License, Query, candidate_id, url_id
+from entityflow.ids import candidate_id, url_id
+from entityflow.records import License, Query
 from services.searcher.candidates import sort_hits
 from services.searcher.demo import DemoProvider
 from services.searcher.paging import collect_hits
