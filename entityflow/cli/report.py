@@ -104,4 +104,8 @@ def _accuracy(metrics: dict[str, float], name: str, chance: str, over: str) -> s
         if f"{name}_low" in metrics
         else ""
     )
-    return f"  accuracy over {over}: {before}now {metrics[name]:.3f}{interval}, chance {metrics.get(chance, 0):.3f}"
+    majority = (
+        f", the commonest alone {metrics['majority']:.3f}" if name == "accuracy" and "majority" in metrics else ""
+    )
+    shown = f"{before}now {metrics[name]:.3f}{interval}, chance {metrics.get(chance, 0):.3f}{majority}"
+    return f"  accuracy over {over}: {shown}"

@@ -78,14 +78,14 @@ def test_of_a_shard_only_the_newest_version_counts(settings: Settings) -> None:
 
 
 def test_the_model_is_shown_beside_chance(settings: Settings) -> None:
-    metrics = {"accuracy": 0.5, "accuracy_low": 0.4, "accuracy_high": 0.6, "chance": 0.1}
+    metrics = {"accuracy": 0.5, "accuracy_low": 0.4, "accuracy_high": 0.6, "chance": 0.1, "majority": 0.3}
     seed(settings, Send("model", Model(version="m1", uri="models/m1", metrics=metrics, promoted=True, at=0.0)))
 
     report = json_of(settings, "report")["model"]
     text = run_command(settings, "report").stdout
 
     assert (report["version"], report["accuracy"], report["chance"]) == ("m1", 0.5, 0.1)
-    assert "now 0.500 (95 % interval 0.400-0.600), chance 0.100" in text
+    assert "now 0.500 (95 % interval 0.400-0.600), chance 0.100, the commonest alone 0.300" in text
 
 
 def test_an_empty_line_has_a_report_too(settings: Settings) -> None:
