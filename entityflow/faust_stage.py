@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import signal
 import time
 import traceback
 from collections.abc import AsyncIterator, Callable
@@ -29,6 +28,7 @@ from entityflow.kafka import Headers
 from entityflow.logs import configure_logs
 from entityflow.metrics import CONSUMED, DEAD_LETTERS, IN_FLIGHT_RECORDS, PRODUCED, RETRIES, SKIPPED, STEP_SECONDS
 from entityflow.settings import Settings
+from entityflow.signals import stop_on_signals
 from entityflow.stage.deadletter import RejectionLimit, dead_letter_headers
 from entityflow.stage.guard import RetentionGuard
 from entityflow.stage.intake import BACKOFF_SECONDS, decoded
@@ -100,10 +100,13 @@ class FaustStage:
         return self._error.exit_code if isinstance(self._error, UserError) else 1
 
     async def _main(self) -> None:
+        self._stop = asyncio.Event()
+        with stop_on_signals(self._stop.set):
+            await self._until_stop()
+
+    async def _until_stop(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._stop, self._input_wanted = asyncio.Event(), asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            self._loop.add_signal_handler(number, self._stop.set)
+        self._input_wanted = asyncio.Event()
         self._uuids = await asyncio.to_thread(require_topics, self.settings, self._steps)
         await asyncio.to_thread(check_offsets, self.service, self.settings, list(self._steps))
         server = serve_health(self.health, self.settings.metrics_bind, self.settings.metrics_port)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import traceback
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
@@ -17,6 +16,7 @@ from entityflow.health import Health, serve_health
 from entityflow.kafka import AckedProducer
 from entityflow.logs import configure_logs
 from entityflow.settings import Settings
+from entityflow.signals import stop_on_signals
 from entityflow.stage.batching import BatchIntake, MakeHandler
 from entityflow.stage.intake import Intake
 from entityflow.stage.mapping import MapIntake, Step
@@ -129,10 +129,12 @@ class Shell:
         return self._error.exit_code if isinstance(self._error, UserError) else 1
 
     async def _main(self) -> None:
-        self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            self._loop.add_signal_handler(number, self._stop.set)
+        with stop_on_signals(self._stop.set):
+            await self._until_stop()
+
+    async def _until_stop(self) -> None:
+        self._loop = asyncio.get_running_loop()
         uuids = await asyncio.to_thread(require_topics, self.settings, self._reads)
         server = serve_health(self.health, self.settings.metrics_bind, self.settings.metrics_port)
         producer = AckedProducer(self.settings, self.fail)

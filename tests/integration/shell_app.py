@@ -6,6 +6,7 @@ The label of an entity says what its step does: `wait NAME` until the file NAME 
 
 import asyncio
 import sys
+import time
 from pathlib import Path
 
 from entityflow.errors import Rejected, Retryable
@@ -75,6 +76,18 @@ def main() -> int:
             return []
 
         shell.map("url", seen, concurrency=50)
+    elif mode == "crowded":
+        shell = Shell("query_builder", load_settings())
+
+        async def crowd() -> None:
+            """More wake-ups than the loop's own pipe holds, while the loop is busy."""
+            for _ in range(5000):
+                asyncio.get_running_loop().call_soon_threadsafe(lambda: None)
+            (FOLDER / "crowded").touch()
+            while not (FOLDER / "go").exists():
+                time.sleep(0.01)
+
+        shell.every(3600, crowd)
     else:
         shell = Shell("index", load_settings())
         shell.batch("fingerprint", lambda partition, uuid: Answers(), max_records=10)

@@ -250,6 +250,17 @@ def test_a_topic_that_does_not_exist_is_named_with_the_cure(settings, start):
     assert "entityflow topics create" in log
 
 
+def test_a_stop_is_heard_while_the_loop_has_more_wake_ups_than_it_can_hold(start, tmp_path):
+    process = start("crowded")
+    eventually((tmp_path / "crowded").exists)
+
+    process.send_signal(signal.SIGTERM)
+    (tmp_path / "go").touch()
+
+    log = ended(process)
+    assert process.returncode == 0, log
+
+
 def test_a_table_is_read_to_its_end_before_the_first_record(settings, start):
     known = [Send("coverage", coverage(number), key="Q0") for number in range(50)]
     known += [Send("coverage", coverage(number), key=f"Q{number}") for number in range(1, 200)]
