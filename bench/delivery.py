@@ -71,18 +71,22 @@ def answer(record: Record) -> Send:
 
 
 class Until:
-    """Stops this process's shell when `count` records were worked on."""
+    """Stops this process's shell when `count` records were worked on; `seconds` from the first to the last of them."""
 
     def __init__(self, count: int) -> None:
         self._left = count
+        self._began = 0.0
+        self.seconds = 0.0
 
     def done(self, count: int = 1) -> None:
+        self._began = self._began or time.perf_counter()
         self._left -= count
         if self._left <= 0:
+            self.seconds = time.perf_counter() - self._began
             threading.Timer(0, os.kill, (os.getpid(), signal.SIGTERM)).start()
 
 
-def through_map(settings: Settings, topic: str, service: str, count: int) -> None:
+def through_map(settings: Settings, topic: str, service: str, count: int) -> float:
     until = Until(count)
 
     async def step(received: Received[Record]) -> list[Send]:
@@ -92,9 +96,10 @@ def through_map(settings: Settings, topic: str, service: str, count: int) -> Non
     shell = Shell(service, settings)
     shell.map(topic, step, concurrency=500)
     shell.run()
+    return until.seconds
 
 
-def through_batch(settings: Settings, topic: str, service: str, count: int) -> None:
+def through_batch(settings: Settings, topic: str, service: str, count: int) -> float:
     until = Until(count)
 
     class Handler:
@@ -114,16 +119,18 @@ def through_batch(settings: Settings, topic: str, service: str, count: int) -> N
     shell = Shell(service, settings)
     shell.batch(topic, lambda partition, topic_uuid: Handler(), max_records=500)
     shell.run()
+    return until.seconds
 
 
-def bare(settings: Settings, topic: str, service: str, count: int) -> None:
+def bare(settings: Settings, topic: str, service: str, count: int) -> float:
     """What a careful hand-written loop does: consume, work, produce, flush, commit."""
     consumer = Consumer({**client_properties(settings), **consumer_properties(settings, f"{service}")})
     producer = Producer({**client_properties(settings), **producer_properties(settings)})
     consumer.subscribe([settings.topic_name(topic)])
-    left = count
+    left, began = count, 0.0
     while left > 0:
         messages = consumer.consume(500, 0.1)
+        began = began or (time.perf_counter() if messages else 0.0)
         for message in messages:
             send = answer(decode(message.value() or b""))
             key = None if send.partition is not None else (send.key or "k").encode()
@@ -134,7 +141,9 @@ def bare(settings: Settings, topic: str, service: str, count: int) -> None:
         if ends:
             consumer.commit(offsets=[TopicPartition(t, p, o) for (t, p), o in ends.items()], asynchronous=False)  # type: ignore[arg-type]
         left -= len(messages)
+    seconds = time.perf_counter() - began
     consumer.close()
+    return seconds
 
 
 CASES = [
@@ -144,12 +153,10 @@ CASES = [
 ]
 
 
-def timed(settings: Settings, make: Callable[[int], Send], topic: str, run: Callable[[], None], count: int) -> float:
+def timed(settings: Settings, make: Callable[[int], Send], topic: str, run: Callable[[], float], count: int) -> float:
     create_topics(settings)
     produce_all("bench", settings, (make(number) for number in range(count)), [topic])
-    began = time.perf_counter()
-    run()
-    return time.perf_counter() - began
+    return run()
 
 
 def fresh(stack: Settings) -> Settings:
@@ -180,7 +187,7 @@ def measured(
     make: Callable[[int], Send],
     topic: str,
     service: str,
-    ours: Callable[[Settings, str, str, int], None],
+    ours: Callable[[Settings, str, str, int], float],
     kilobytes: float,
     records: int,
     rounds: int,
@@ -198,7 +205,7 @@ def measured(
         f"  {statistics.median(all_) * kilobytes / 1000:7.1f} MB/s"
         for who, all_ in rates.items()
     ]
-    return [*lines, f"{name:>13} ratio shell/bare {ratio:.2f} (group join and stop included, {count} records)"]
+    return [*lines, f"{name:>13} ratio shell/bare {ratio:.2f} ({count} records, first to last)"]
 
 
 if __name__ == "__main__":
