@@ -23,7 +23,7 @@ test: setup-test  ## lint, types and all tests, as CI runs them
 check: setup-test  ## lint, types and the tests that need no server
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest tests/unit tests/contract
+	$(BIN)/pytest -n 2 tests/unit tests/contract
 
 chaos: setup-test  ## the tests that kill services at random moments, SEED=n
 	ENTITYFLOW_CHAOS_SEED=$(SEED) $(BIN)/pytest tests/e2e $(wildcard tests/chaos/test_*.py)
