@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from entityflow.cli.output import say
-from entityflow.cli.supervision import Supervisor
+from entityflow.cli.supervision import Supervisor, stop_when_asked
 from entityflow.cli.wait import wait_and_seal
 from entityflow.errors import UserError
 from entityflow.progress import Reader
@@ -62,33 +61,22 @@ async def _with_services(
     interrupt: Callable[[], None],
 ) -> T:
     supervisor = Supervisor(directory, say, quiet=True)
-    asked = asyncio.Event()
-
-    def stop() -> None:
+    with stop_when_asked(supervisor, say) as asked:
+        supervisor.start(names, environment)
+        working = asyncio.ensure_future(work(supervisor))
+        ends = [asyncio.create_task(event.wait()) for event in (asked, supervisor.gave_up)]
+        try:
+            await asyncio.wait([working, *ends], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            interrupt()
+            for end in ends:
+                end.cancel()
+            await supervisor.stop()
+            await asyncio.wait([working])
         if asked.is_set():
-            say("stopping now")
-            supervisor.kill()
-            return
-        asked.set()
-        say("stopping: each service finishes what it holds; again to stop now")
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop)
-    supervisor.start(names, environment)
-    working = asyncio.ensure_future(work(supervisor))
-    ends = [asyncio.create_task(event.wait()) for event in (asked, supervisor.gave_up)]
-    try:
-        await asyncio.wait([working, *ends], return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        interrupt()
-        for end in ends:
-            end.cancel()
-        await supervisor.stop()
-        await asyncio.wait([working])
-    if asked.is_set():
-        raise KeyboardInterrupt
-    if supervisor.gave_up.is_set():
-        raise UserError(
-            "a service ended again and again", hint=f"its last lines are above; all of them in {directory / 'logs'}"
-        )
-    return working.result()
+            raise KeyboardInterrupt
+        if supervisor.gave_up.is_set():
+            raise UserError(
+                "a service ended again and again", hint=f"its last lines are above; all of them in {directory / 'logs'}"
+            )
+        return working.result()

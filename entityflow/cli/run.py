@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +12,7 @@ from entityflow.cli.figures import tell
 from entityflow.cli.output import say
 from entityflow.cli.servers import require
 from entityflow.cli.services import SERVICES, known
-from entityflow.cli.supervision import Supervisor
+from entityflow.cli.supervision import Supervisor, stop_when_asked
 from entityflow.errors import UsageError, UserError
 from entityflow.settings import Settings, load_settings
 
@@ -52,28 +51,17 @@ def check_servers(settings: Settings) -> None:
 
 async def _run(names: list[str], settings: Settings, directory: Path) -> int:
     supervisor = Supervisor(directory, say)
-    asked = asyncio.Event()
-
-    def stop() -> None:
-        if asked.is_set():
-            say("stopping now")
-            supervisor.kill()
-            return
-        asked.set()
-        say("stopping: each service finishes what it holds; again to stop now")
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop)
-    supervisor.start(names)
-    say(f"{len(names)} services; logs in {directory / 'logs'}; Ctrl-C stops")
-    beside = [asyncio.create_task(tell(supervisor.addresses, say)), asyncio.create_task(keep_small(settings))]
-    ends = (asked.wait(), supervisor.gave_up.wait(), _all_ended(supervisor, names))
-    waits = [asyncio.ensure_future(end) for end in ends]
-    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-    for task in (*waits, *beside):
-        task.cancel()
-    await supervisor.stop()
-    return supervisor.code
+    with stop_when_asked(supervisor, say) as asked:
+        supervisor.start(names)
+        say(f"{len(names)} services; logs in {directory / 'logs'}; Ctrl-C stops")
+        beside = [asyncio.create_task(tell(supervisor.addresses, say)), asyncio.create_task(keep_small(settings))]
+        ends = (asked.wait(), supervisor.gave_up.wait(), _all_ended(supervisor, names))
+        waits = [asyncio.ensure_future(end) for end in ends]
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for task in (*waits, *beside):
+            task.cancel()
+        await supervisor.stop()
+        return supervisor.code
 
 
 async def keep_small(settings: Settings) -> None:

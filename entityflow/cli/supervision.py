@@ -10,11 +10,13 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from entityflow.serve import WITH_PARENT
+from entityflow.signals import stop_on_signals
 
 FIRST_RESTART_SECONDS = 1.0
 LONGEST_RESTART_SECONDS = 30.0
@@ -189,6 +191,23 @@ class Supervisor:
             self._ports.write_text(json.dumps(self.addresses, indent=2, sort_keys=True))
         if text:
             self._throttle.line(name, text)
+
+
+@contextmanager
+def stop_when_asked(supervisor: Supervisor, say: Say) -> Iterator[asyncio.Event]:
+    """An event that the first SIGINT or SIGTERM sets; the second kills every service at once."""
+    asked = asyncio.Event()
+
+    def stop() -> None:
+        if asked.is_set():
+            say("stopping now")
+            supervisor.kill()
+            return
+        asked.set()
+        say("stopping: each service finishes what it holds; again to stop now")
+
+    with stop_on_signals(stop):
+        yield asked
 
 
 async def _within(event: asyncio.Event, seconds: float) -> bool:

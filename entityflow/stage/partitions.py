@@ -143,10 +143,6 @@ class Partitions:
         self._consumer.resume([TopicPartition(self._name, partition) for partition in self._paused & self.assigned])
         self._paused.clear()
 
-    @property
-    def paused(self) -> bool:
-        return bool(self._paused)
-
     async def leave(self) -> None:
         """Close the consumer: partitions are revoked, their finished prefixes committed, the group left at once."""
         await self._call(self._consumer.close)
