@@ -27,7 +27,11 @@ def separated_list(name: str, lines: Iterator[Line], separator: str | None) -> L
 
 
 def _cells(header: str, separator: str) -> list[str]:
-    return next(csv.reader([header], delimiter=separator), [])
+    """The cells of a header, for the choice of a separator; one that is no row has none, as its reading tells."""
+    try:
+        return next(csv.reader([header], delimiter=separator), [])
+    except csv.Error:
+        return []
 
 
 class _Feed:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from entityflow.codec import decode, encode
@@ -92,6 +92,7 @@ def test_what_a_csv_writer_writes_is_read_back(tmp_path_factory, cells):
 
 
 @given(st.binary(max_size=300), st.sampled_from(["x.csv", "x.tsv", "x.jsonl", "x.txt", "x.parquet", "x", "x.csv.gz"]))
+@example(b"\n\r\x01", "x.csv")  # a carriage return inside the header
 def test_any_bytes_end_in_rows_faults_or_one_clear_error(tmp_path_factory, content, name):
     path = tmp_path_factory.mktemp("any") / name
     path.write_bytes(content)
