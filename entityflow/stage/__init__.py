@@ -8,6 +8,17 @@ uncommitted. Nothing is committed before what it led to is acknowledged; committ
 from entityflow.stage.messages import Batch, BatchHandler, Message, Received, Send
 from entityflow.stage.shell import Shell
 from entityflow.stage.source import produce_all
-from entityflow.stage.table import Table, read_topic
+from entityflow.stage.table import Table, read_messages, read_topic
 
-__all__ = ["Batch", "BatchHandler", "Message", "Received", "Send", "Shell", "Table", "produce_all", "read_topic"]
+__all__ = [
+    "Batch",
+    "BatchHandler",
+    "Message",
+    "Received",
+    "Send",
+    "Shell",
+    "Table",
+    "produce_all",
+    "read_messages",
+    "read_topic",
+]

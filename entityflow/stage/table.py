@@ -117,6 +117,11 @@ def read_topic(
 
     Undecodable messages come with record None. Raises LossDetected where a start is gone, UserError without the topic.
     """
+    return ((message, _record(message)) for message in read_messages(settings, topic, starts))
+
+
+def read_messages(settings: Settings, topic: str, starts: Mapping[int, int] | None = None) -> Iterator[Message]:
+    """The same as they lie there, not decoded."""
     uuid = require_topics(settings, [topic])[topic]
     admin = Admin(settings)
     counts = admin.partitions([topic])
@@ -133,9 +138,7 @@ def read_topic(
     )
 
 
-def _to_end(
-    settings: Settings, topic: str, uuid: str, starts: Mapping[int, int]
-) -> Iterator[tuple[Message, Record | None]]:
+def _to_end(settings: Settings, topic: str, uuid: str, starts: Mapping[int, int]) -> Iterator[Message]:
     name = settings.topic_name(topic)
     open_partitions = set(starts)
     if not open_partitions:
@@ -147,8 +150,7 @@ def _to_end(
             for raw in consumer.consume(BATCH, 1.0):
                 error = raw.error()
                 if error is None:
-                    message = _message(raw, topic, uuid)
-                    yield message, _record(message)
+                    yield _message(raw, topic, uuid)
                 elif error.code() == KafkaError._PARTITION_EOF:
                     open_partitions.discard(raw.partition() or 0)
                 else:
