@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from confluent_kafka import (
+    Consumer,
     ConsumerGroupTopicPartitions,
     KafkaError,
     KafkaException,
@@ -19,7 +20,7 @@ from confluent_kafka.cimpl import NewTopic
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
 
 from entityflow.errors import UserError
-from entityflow.kafka import client_properties
+from entityflow.kafka import client_properties, group_reader
 from entityflow.settings import Settings
 from entityflow.topics import DAY_MS, DLQ_RETENTION_DAYS, Topic, dead_letter_topics, load_topics
 
@@ -80,6 +81,7 @@ class Admin:
         self.settings = settings
         self._client = AdminClient(client_properties(settings))
         self._ask = Ask(settings.kafka_bootstrap)
+        self._groups: dict[str, Consumer] = {}
 
     def uuids(self, topics: Iterable[str]) -> dict[str, str]:
         """The broker's id of each topic that exists."""
@@ -126,15 +128,21 @@ class Admin:
     def committed(self, group: str, topic: str) -> dict[int, int]:
         """Committed offset by partition; partitions without one are left out."""
         name = self.settings.topic_name(topic)
-        asked = [ConsumerGroupTopicPartitions(self.settings.group_name(group))]
+        places = [TopicPartition(name, partition) for partition in range(self.partitions([topic]).get(topic, 0))]
+        if not places:
+            return {}
+        found = self._ask(lambda: self._of_group(group).committed(places, timeout=REQUEST_SECONDS))
+        return {at.partition: at.offset for at in _told(found, group) if at.offset >= 0}
 
-        def question() -> Any:
-            (future,) = self._client.list_consumer_group_offsets(asked, request_timeout=REQUEST_SECONDS).values()
-            return _unless(KafkaError.GROUP_ID_NOT_FOUND, future)
+    def _of_group(self, group: str) -> Consumer:
+        """A consumer that knows the group and never joins it.
 
-        found = self._ask(question)
-        places = found.topic_partitions if found is not None else []
-        return {at.partition: at.offset for at in places if at.topic == name and at.offset >= 0}
+        An AdminClient has no group: an OffsetFetch answered NOT_COORDINATOR, as in the first seconds of a broker,
+        makes librdkafka (2.16 and before) use the group it does not have, and the process dies of it.
+        """
+        if group not in self._groups:
+            self._groups[group] = group_reader(self.settings, group)
+        return self._groups[group]
 
     def commit(self, group: str, topic: str, offsets: Mapping[int, int]) -> None:
         """Set offsets of a group that has no member on these partitions."""
@@ -148,9 +156,7 @@ class Admin:
             (future,) = self._client.alter_consumer_group_offsets(asked, request_timeout=REQUEST_SECONDS).values()
             return list(future.result().topic_partitions)
 
-        for place in self._ask(alter):
-            if place.error is not None:  # a member is there, or was killed less than a session ago
-                raise UserError(f"offset of {group} on {name}, partition {place.partition}: {place.error.str()}")
+        _told(self._ask(alter), group)  # an error: a member is there, or was killed just now
 
     def delete_up_to(self, offsets: Mapping[Place, int]) -> None:
         """Delete the records before each offset: all its readers have finished them."""
@@ -191,6 +197,15 @@ def _unless(code: int, future: Future[T]) -> T | None:
         if exc.args[0].code() == code:
             return None
         raise
+
+
+def _told(places: Iterable[TopicPartition], group: str) -> list[TopicPartition]:
+    """The places; raises UserError for the first that the broker could not tell of."""
+    told = list(places)
+    for place in told:
+        if place.error is not None:
+            raise UserError(f"offset of {group} on {place.topic}, partition {place.partition}: {place.error.str()}")
+    return told
 
 
 def _all(futures: Mapping[Any, Future[Any]]) -> None:

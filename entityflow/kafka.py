@@ -104,6 +104,11 @@ def reader(settings: Settings) -> Consumer:
     return Consumer({**client_properties(settings), **reader_properties()})
 
 
+def group_reader(settings: Settings, group: str) -> Consumer:
+    """For asking what a group has committed; it never joins."""
+    return Consumer({**client_properties(settings), **_unjoined(), "group.id": settings.group_name(group)})
+
+
 class AckedProducer:
     """An idempotent producer and the thread that serves its delivery reports.
 
