@@ -159,6 +159,11 @@ def registrable_domain(host: str) -> str:
     return _public_suffixes()(host).top_domain_under_public_suffix or host
 
 
+def is_public_suffix(host: str) -> bool:
+    """Whether strangers register names right below it: `co.uk`, `github.io`."""
+    return not is_ip(host) and _public_suffixes()(host).suffix == host
+
+
 @cache
 def _public_suffixes() -> tldextract.TLDExtract:
     return tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None, include_psl_private_domains=True)

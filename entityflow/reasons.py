@@ -35,6 +35,14 @@ REJECTIONS = {
     ),
 }
 
+# fetcher and filter: what a person asked to have removed never comes back
+REFUSALS = {
+    "forgotten": Reason(
+        "Somebody asked that the picture, its address, page or host be forgotten.",
+        "Nothing: it stays away.",
+    ),
+}
+
 # an item of the graph that is not written as an entity
 HARVESTER = {
     "no-label": Reason(
@@ -112,4 +120,4 @@ FETCHER = {
     ),
 }
 
-REASONS: dict[str, Reason] = {**ENDINGS, **REJECTIONS, **HARVESTER, **FETCHER, **FILTER}
+REASONS: dict[str, Reason] = {**ENDINGS, **REJECTIONS, **REFUSALS, **HARVESTER, **FETCHER, **FILTER}

@@ -12,6 +12,7 @@ from entityflow.metrics import OUTCOMES
 from entityflow.pictures import BadPicture, StoredPicture
 from entityflow.records import MAX_EVIDENCE, Address, Host, Image, Outcome, Permission, Url
 from entityflow.stage import Received, Send
+from entityflow.tombstones import FORGOTTEN, Tombstones
 from entityflow.topics import RETRY_TOPICS
 from services.fetcher.bodies import ByteBudget
 from services.fetcher.known import KnownAddresses
@@ -57,13 +58,14 @@ class Candidates:
         self,
         visitor: Visitor,
         known: KnownAddresses,
+        tombstones: Tombstones,
         budget: ByteBudget,
         decode: Callable[[bytes], Awaitable[StoredPicture]],
         send: Callable[[Iterable[Send]], Awaitable[None]],
         policy: Policy,
         clock: Callable[[], float],
     ) -> None:
-        self._visitor, self._known, self._budget = visitor, known, budget
+        self._visitor, self._known, self._tombstones, self._budget = visitor, known, tombstones, budget
         self._decode, self._send, self._policy, self._clock = decode, send, policy, clock
 
     async def step(self, received: Received[Url]) -> list[Send]:
@@ -72,6 +74,8 @@ class Candidates:
             address = parse_address(record.address, record.page_url)
         except BadAddress as exc:
             return self._go_on(received, None, Visit(failure=FetchFailed(exc.reason, exc.detail)))
+        if self._tombstones.of_candidate(record):
+            return self._forgotten(received, address)
         key = received.message.key
         if key is not None and key != address.host_key.encode():
             return [to_url(record, address, received.message.attempt)]
@@ -92,6 +96,8 @@ class Candidates:
                 candidate=received.record,
                 url_origin=received.message.origin,
             )
+            if self._tombstones.of_image(sighting):
+                return self._forgotten(received, address)
             return [Send("image", sighting)]
         if entry.reason is not None:
             failure = FetchFailed(entry.reason, "known from an earlier try")
@@ -144,6 +150,8 @@ class Candidates:
             candidate=attempt.record,
             url_origin=attempt.received.message.origin,
         )
+        if self._tombstones.of_image(image):
+            return host_sends(attempt) + self._forgotten(attempt.received, attempt.address)
         await self._send([Send("image", image)])
         entries = [
             Address(url_id=url_id, image_id=identity, final_url=final, permission=permission)
@@ -219,6 +227,11 @@ class Candidates:
                     to_url(replace(record, address=alternate.request, alternates=rest, tried=tried, hop=0), alternate)
                 ]
         return [Send("outcome", self._outcome(received, address, visit))]
+
+    def _forgotten(self, received: Received[Url], address: WebAddress) -> list[Send]:
+        """The end, alternates too: they show the same picture. The outcome does not repeat the address."""
+        outcome = self._outcome(received, address, Visit(failure=FetchFailed(FORGOTTEN, "")))
+        return [Send("outcome", replace(outcome, address=None, host=None))]
 
     def _outcome(self, received: Received[Url], address: WebAddress | None, visit: Visit) -> Outcome:
         record, failure = received.record, visit.failure

@@ -23,6 +23,7 @@ from entityflow.records import Host, Record, Url
 from entityflow.sandbox import Sandbox
 from entityflow.settings import load_settings
 from entityflow.stage import Message, Received, Send, Shell
+from entityflow.tombstones import Tombstones
 from services.fetcher.bodies import ByteBudget
 from services.fetcher.candidates import Candidates, Policy
 from services.fetcher.known import KnownAddresses
@@ -44,6 +45,7 @@ class Fetcher:
         self._shell, self._settings, self._reach = shell, settings, reach
         self._hosts = Hosts(patience(settings), time.time)
         self._known = KnownAddresses(time.time)
+        self.tombstones = Tombstones()
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
@@ -60,6 +62,7 @@ class Fetcher:
                 self._candidates = Candidates(
                     visitor,
                     self._known,
+                    self.tombstones,
                     ByteBudget(settings.fetcher_body_bytes),
                     sandbox.decode_soon,
                     self._shell.send,
@@ -82,7 +85,8 @@ class Fetcher:
         self._robots.sweep()
 
     def _is_known(self, address: WebAddress) -> bool:
-        return self._known.find(address.url_id) is not None
+        """A redirect to a known address ends the visit there; so does one to a forgotten address, which is refused."""
+        return self._known.find(address.url_id) is not None or self.tombstones.of_address(address) is not None
 
 
 def patience(settings: FetcherSettings) -> Patience:
@@ -131,6 +135,7 @@ def build(settings: FetcherSettings) -> Shell:
     shell.resource(fetcher.opened)
     shell.table("address", fetcher.learn_address, follows="url")
     shell.table("host", fetcher.learn_host, follows="url")
+    shell.table("tombstone", fetcher.tombstones.learn)
     shell.map("url", fetcher.step, concurrency=settings.fetcher_concurrency)
     mover = Mover(time.time, lambda: shell.stopping)
     for topic, seconds in settings.retry_seconds.items():

@@ -11,6 +11,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 from entityflow.addresses import BadAddress, parse_address
 from entityflow.heldout import is_heldout
@@ -18,6 +19,7 @@ from entityflow.metrics import FILTER_LOW_DETAIL, FILTER_TEXTS_DROPPED, OUTCOMES
 from entityflow.records import Amend, FilteredPair, Fingerprint, Image, Outcome, Url
 from entityflow.settings import load_settings
 from entityflow.stage import Received, Send, Shell
+from entityflow.tombstones import FORGOTTEN, Tombstones
 from services.filter.asking import Questions
 from services.filter.ending import Ending, ending
 from services.filter.judging import Judgement, Rules
@@ -31,8 +33,10 @@ TOPIC_OF = {FilteredPair: "filtered-pair", Amend: "amend", Url: "url"}
 class Filter:
     """The step of the stage, over its rules, the names of entities and the open questions."""
 
-    def __init__(self, rules: Rules, names: Names, questions: Questions, heldout_share: float) -> None:
-        self._rules, self._names, self._questions = rules, names, questions
+    def __init__(
+        self, rules: Rules, names: Names, questions: Questions, heldout_share: float, tombstones: Tombstones
+    ) -> None:
+        self._rules, self._names, self._questions, self._tombstones = rules, names, questions, tombstones
         self._heldout_share = heldout_share
         self._turns = Turns()
 
@@ -43,6 +47,8 @@ class Filter:
 
     async def _end(self, received: Received[Image]) -> list[Send]:
         image, origin = received.record, received.message.origin
+        if self._tombstones.of_image(image):
+            return [_forgotten(image)]
         began = time.monotonic()
         judgement = await asyncio.to_thread(self._rules.image, image, self._names.of(image.candidate.entity_id))
         judged = time.monotonic()
@@ -55,6 +61,8 @@ class Filter:
                 hashes=judgement.appearance.hashes if judgement.appearance else None,
             )
         )
+        if self._tombstones.of_image(image) or self._tombstones.of_picture(match.canonical_id or ""):
+            return [_forgotten(image)]
         spent = {"judge": (judged - began) * 1000, "index": (time.monotonic() - judged) * 1000}
         found = ending(image, origin, judgement, match, is_heldout(image.image_id, self._heldout_share))
         return list(_sends(image, found, spent))
@@ -67,6 +75,12 @@ def _sends(image: Image, found: Ending, spent: dict[str, float]) -> Iterator[Sen
     if found.result is not None:
         OUTCOMES.labels("filter", found.result).inc()
         yield Send("outcome", _outcome(image, found.result, spent))
+
+
+def _forgotten(image: Image) -> Send:
+    """Refused, and so is a copy of a forgotten picture. The outcome does not repeat the address."""
+    OUTCOMES.labels("filter", FORGOTTEN).inc()
+    return Send("outcome", replace(_outcome(image, FORGOTTEN, {}), address=None, host=None))
 
 
 def _outcome(image: Image, result: str, spent: dict[str, float]) -> Outcome:
@@ -112,9 +126,11 @@ def build(settings: FilterSettings) -> Shell:
     shell = Shell("filter", settings)
     names = Names(rules)
     questions = Questions(shell.send, settings.filter_ask_again_seconds)
+    tombstones = Tombstones()
     shell.table("entity", names.apply)
+    shell.table("tombstone", tombstones.learn)
     shell.table("match", questions.answered, follows="image", start="end")
-    step = Filter(rules, names, questions, heldout_share).step
+    step = Filter(rules, names, questions, heldout_share, tombstones).step
     shell.map("image", step, concurrency=settings.filter_concurrency)
     return shell
 

@@ -16,6 +16,7 @@ from entityflow.pictures import BadPicture, StoredPicture
 from entityflow.reasons import REASONS
 from entityflow.records import Address, Image, Original, Outcome, Url
 from entityflow.stage import Message, Received, Send
+from entityflow.tombstones import Tombstones, tombstone_of
 from services.fetcher.bodies import ByteBudget, Lease
 from services.fetcher.candidates import Candidates, Policy
 from services.fetcher.known import KnownAddresses
@@ -65,16 +66,22 @@ class Bench:
     def __init__(self) -> None:
         self.web = Web()
         self.known = KnownAddresses(lambda: NOW)
+        self.tombstones = Tombstones()
         self.sent: list[Send] = []
         self.candidates = Candidates(
             self.web,  # type: ignore[arg-type]
             self.known,
+            self.tombstones,
             ByteBudget(1000),
             self._decode,
             self._send,
             POLICY,
             lambda: NOW,
         )
+
+    def forget(self, kind: str, text: str) -> None:
+        tombstone = tombstone_of(kind, text, at=NOW)
+        self.tombstones.learn(tombstone.id, tombstone)
 
     async def _decode(self, data: bytes) -> StoredPicture:
         if data == b"junk":
@@ -242,3 +249,48 @@ def test_every_reason_that_the_fetcher_can_give_is_documented() -> None:
 
     assert len(words) > 25
     assert words <= set(REASONS)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [("url", URL.address), ("host", "a.example"), ("page", "http://blog.example/1"), ("url", "http://before.example/")],
+)
+async def test_what_is_forgotten_is_refused_without_a_request_and_without_naming_it(bench, kind, text):
+    bench.forget(kind, text)
+
+    (send,) = await bench.step(
+        url=replace(
+            URL,
+            page_url="http://blog.example/1",
+            alternates=("http://b.example/2",),
+            tried=("http://before.example/",),
+        )
+    )
+
+    assert (send.topic, send.record.result, send.record.address, send.record.host) == (
+        "outcome",
+        "forgotten",
+        None,
+        None,
+    )
+    assert bench.web.visited == []
+    assert bench.sent == []
+
+
+async def test_a_forgotten_picture_goes_no_further_than_its_download(bench):
+    bench.forget("sha256", image_id(b"body"))
+
+    sends = await bench.step(b"body")
+
+    assert [send.record.result for send in sends if send.topic == "outcome"] == ["forgotten"]
+    assert bench.sent == []
+
+
+async def test_a_forgotten_picture_of_a_known_address_gives_no_sighting(bench):
+    bench.known.learn(URL.url_id, Address(url_id=URL.url_id, image_id=image_id(b"body")))
+    bench.forget("sha256", image_id(b"body"))
+
+    (send,) = await bench.step()
+
+    assert send.record.result == "forgotten"
+    assert bench.web.visited == []

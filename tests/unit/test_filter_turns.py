@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from entityflow.records import Fingerprint, Hashes, Image, Match
 from entityflow.stage import Message, Received, Send
+from entityflow.tombstones import Tombstones
 from services.filter.asking import Questions
 from services.filter.judging import Rules
 from services.filter.names import Names
@@ -51,7 +52,7 @@ def test_a_sighting_asks_after_the_picture_before_it() -> None:
     async def run(images: list[Image]) -> list[int]:
         index = Index()
         rules = Rules(PictureLimits(), TextLimits())
-        step = Filter(rules, Names(rules), index.questions, 0.2).step
+        step = Filter(rules, Names(rules), index.questions, 0.2, Tombstones()).step
         await asyncio.gather(*(step(Received(one, message(offset))) for offset, one in enumerate(images)))
         return index.asked
 
