@@ -106,6 +106,21 @@ def _provider(value: Any) -> Any:
     return {"name": value} if isinstance(value, str) else value
 
 
+# who hands out the pictures that models are measured with (DataComp and TreeOfLife name them)
+BENCHMARK_MIRRORS = (
+    "image-net.org",
+    "kaggle.com",
+    "huggingface.co",
+    "paperswithcode.com",
+    "cocodataset.org",
+    "vision.caltech.edu",
+    "robots.ox.ac.uk",
+    "storage.googleapis.com/openimages",
+    "github.com/cvdfoundation",
+    "inaturalist-open-data.s3.amazonaws.com/metadata",
+)
+
+
 class FilterRules(Section):
     """What a pair must be to be accepted."""
 
@@ -114,6 +129,16 @@ class FilterRules(Section):
     min_text_characters: int = Field(default=3, ge=1)
     max_text_characters: int = Field(default=500, ge=1)
     languages: tuple[Language, ...] = Field(default=(), description="empty = any")
+    thresholds: dict[str, float] = Field(
+        default_factory=dict, description="rule -> its limit, instead of the built-in one; docs/filtering.md"
+    )
+    denied_pages: tuple[str, ...] = Field(
+        default=BENCHMARK_MIRRORS, description="hosts, or host/path beginnings, whose pictures are never taken"
+    )
+    max_benchmark_distance: int = Field(
+        default=10, ge=-1, le=64, description="nearer to a benchmark's picture is dropped, in bits of 64; -1 = none"
+    )
+    max_text_pictures: int = Field(default=10, ge=1, description="`refilter` drops a text that more pictures bear")
 
 
 class Sharding(Section):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from entityflow.records import MAX_TEXTS, Image, Original, PairText, Url
+from services.filter.denied import DENIED_PAGE, DeniedPages
 from services.filter.fingerprints import Appearance, Unhashable, appearance
 from services.filter.picture_rules import PictureLimits, judge_picture, picture_rules
 from services.filter.text_rules import TextLimits, TextVerdict, judge_text, text_rules
@@ -35,7 +36,8 @@ class Judgement:
 class Rules:
     """Both tables of rules, made once from a domain's limits."""
 
-    def __init__(self, pictures: PictureLimits, texts: TextLimits) -> None:
+    def __init__(self, pictures: PictureLimits, texts: TextLimits, denied_pages: Iterable[str] = ()) -> None:
+        self._denied = DeniedPages(denied_pages)
         self._text_limits = texts
         self._text_rules = text_rules(texts)
         self._picture_rules = picture_rules(pictures)
@@ -53,12 +55,22 @@ class Rules:
         if image.payload is not None:
             picture_reason, seen, picture_stats = self._picture(image, image.payload)
             reason, stats = picture_reason or reason, stats | picture_stats
+        if self.is_denied(image):
+            reason = DENIED_PAGE
         return Judgement(reason, texts, seen, stats, dropped, _pair_texts(image.candidate, verdicts))
+
+    def is_denied(self, image: Image) -> bool:
+        """Whether the picture or its page lies where nothing is taken from."""
+        return self._denied.covers(image.candidate.address, image.candidate.page_url, image.final_url)
 
     def picture(self, original: Original, seen: Appearance) -> tuple[str | None, dict[str, float]]:
         """The reason to drop a picture, none for a good one, and its scores."""
         reason, scores = judge_picture(original, seen, self._picture_rules)
-        scores |= {"contrast": round(seen.contrast, 2), "content-share": round(seen.content_share, 4)}
+        scores |= {
+            "contrast": round(seen.contrast, 2),
+            "content-share": round(seen.content_share, 4),
+            "colours": seen.colours,
+        }
         return reason, scores
 
     def _picture(self, image: Image, payload: bytes) -> tuple[str | None, Appearance | None, dict[str, float]]:
@@ -95,4 +107,5 @@ def _pair_texts(candidate: Url, verdicts: list[tuple[str, TextVerdict]]) -> tupl
 
 
 def _text_stats(verdicts: list[tuple[str, TextVerdict]]) -> dict[str, float]:
-    return {f"{kind}-{name}": score for kind, verdict in verdicts for name, score in verdict.scores.items()}
+    """By kind and rule; a rule of a text that is not there scored 0."""
+    return {f"{kind}-{name}": score for kind, verdict in verdicts for name, score in verdict.scores.items() if score}

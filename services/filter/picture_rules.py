@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from entityflow.records import Original
 from services.filter.fingerprints import Appearance
 
 MIN_BYTES = 128  # a tracking pixel has 35 to 100
+MAX_ICON_SIDE = 64  # pixels
+MAX_ICON_COLOURS = 4
+PALETTE_FORMATS = ("GIF", "PNG")
 
 
 @dataclass(frozen=True, slots=True)
 class PictureLimits:
-    """What a domain may set."""
+    """What a domain may set. thresholds: rule -> the limit instead of the table's."""
 
     min_side_pixels: int = 32
     max_aspect: float = 4.0
+    thresholds: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +32,31 @@ class Rule:
     least: float = float("-inf")
     most: float = float("inf")
 
+    def allows(self, score: float) -> bool:
+        return self.least <= score <= self.most
+
+    def limited(self, limit: float | None) -> Rule:
+        """The same rule with another limit on the side on which it has one."""
+        if limit is None:
+            return self
+        return replace(self, least=limit) if self.most == float("inf") else replace(self, most=limit)
+
 
 def picture_rules(limits: PictureLimits) -> tuple[Rule, ...]:
-    """The table, in the order in which a picture is judged."""
-    return (
+    """The table, in the order in which a picture is judged.
+
+    `blurred` is off (its limit is 0) until a domain sets one: a smooth sky and a plain drawing score as low as a
+    blurred photograph does.
+    """
+    table = (
         Rule("too-small", lambda original, _: min(original.width, original.height), least=limits.min_side_pixels),
         Rule("extreme-aspect", lambda original, _: aspect(original), most=limits.max_aspect),
         Rule("too-few-bytes", lambda original, _: original.bytes, least=MIN_BYTES),
         Rule("blank", lambda _, seen: float(seen.blank), most=0),
+        Rule("icon", is_icon, most=0),
+        Rule("blurred", lambda _, seen: seen.sharpness, least=0),
     )
+    return tuple(rule.limited(limits.thresholds.get(rule.reason)) for rule in table)
 
 
 def aspect(original: Original) -> float:
@@ -44,8 +64,18 @@ def aspect(original: Original) -> float:
     return max(original.width, original.height) / max(1, min(original.width, original.height))
 
 
+def is_icon(original: Original, seen: Appearance) -> float:
+    """1 for a small picture of a few flat colours in a format of palettes: a button, a bullet, a flag of a menu."""
+    small = max(original.width, original.height) <= MAX_ICON_SIDE
+    return float(small and original.format in PALETTE_FORMATS and seen.colours <= MAX_ICON_COLOURS)
+
+
 def judge_picture(original: Original, seen: Appearance, rules: Sequence[Rule]) -> tuple[str | None, dict[str, float]]:
     """The reason to drop the picture, none for a good one, and every score."""
     scores = {rule.reason: round(float(rule.score(original, seen)), 4) for rule in rules}
-    failed = (rule.reason for rule in rules if not rule.least <= scores[rule.reason] <= rule.most)
-    return next(failed, None), scores
+    return first_failed(scores, rules), scores
+
+
+def first_failed(scores: Mapping[str, float], rules: Sequence[Rule]) -> str | None:
+    """The reason of the first rule that drops by these scores; a rule without a score says nothing."""
+    return next((rule.reason for rule in rules if rule.reason in scores and not rule.allows(scores[rule.reason])), None)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pydantic import Field
 
 from entityflow.domain import Domain, FilterRules, load_domain
+from entityflow.errors import UsageError
 from entityflow.settings import Settings
 from services.filter.judging import Rules
-from services.filter.picture_rules import PictureLimits
-from services.filter.text_rules import TextLimits
+from services.filter.picture_rules import PictureLimits, picture_rules
+from services.filter.text_rules import TextLimits, text_rules
 
 
 class FilterSettings(Settings):
@@ -24,11 +25,23 @@ class FilterSettings(Settings):
 
 
 def rules_of(section: FilterRules) -> Rules:
+    """Both tables as a domain wants them. Raises UsageError for a threshold of no rule."""
+    known = {rule.reason for rule in text_rules(TextLimits())} | {
+        rule.reason for rule in picture_rules(PictureLimits())
+    }
+    if unknown := sorted(section.thresholds.keys() - known):
+        raise UsageError(
+            f"filter.thresholds.{unknown[0]}: no rule has this name", hint=f"the rules are {', '.join(sorted(known))}"
+        )
     return Rules(
-        PictureLimits(min_side_pixels=section.min_side_pixels, max_aspect=section.max_aspect),
+        PictureLimits(
+            min_side_pixels=section.min_side_pixels, max_aspect=section.max_aspect, thresholds=section.thresholds
+        ),
         TextLimits(
             min_characters=section.min_text_characters,
             max_characters=section.max_text_characters,
             languages=section.languages,
+            thresholds=section.thresholds,
         ),
+        denied_pages=section.denied_pages,
     )

@@ -1,13 +1,17 @@
 import io
 from dataclasses import replace
 
+import pytest
 from PIL import Image as Picture
 from PIL import ImageDraw
 
+from entityflow.domain import FilterRules
+from entityflow.errors import UsageError
 from entityflow.records import Entity, Image, Origin, Original, Permission, Synonym, Url
 from services.filter.judging import Rules
 from services.filter.names import Names
 from services.filter.picture_rules import PictureLimits
+from services.filter.settings import rules_of
 from services.filter.text_rules import TextLimits
 
 RULES = Rules(PictureLimits(), TextLimits())
@@ -109,3 +113,47 @@ def test_names_that_the_rules_would_drop_are_captions_of_their_entity_only():
     names.apply("Q1", None, None)
 
     assert names.of("Q1") == frozenset()
+
+
+def flat_icon():
+    picture = Picture.new("RGB", (48, 48), "white")
+    ImageDraw.Draw(picture).polygon([(8, 8), (40, 24), (8, 40)], fill="red")
+    out = io.BytesIO()
+    picture.save(out, "JPEG", quality=95)
+    return out.getvalue()
+
+
+def test_a_small_palette_picture_is_an_icon_and_a_large_drawing_is_none():
+    small = RULES.image(image(flat_icon(), width=48, height=48))
+    large = RULES.image(image(flat_icon(), width=480, height=480))
+
+    assert small.reason == "icon"
+    assert large.passed
+
+
+def test_blur_is_measured_always_and_a_reason_only_where_a_domain_says_so():
+    strict = Rules(PictureLimits(thresholds={"blurred": 5.0}), TextLimits())
+    with Picture.open(io.BytesIO(jpeg())) as sharp:
+        out = io.BytesIO()
+        sharp.resize((12, 9)).resize((320, 240), Picture.Resampling.BICUBIC).save(out, "JPEG", quality=95)
+
+    assert RULES.image(image(out.getvalue())).passed
+    assert strict.image(image(out.getvalue())).reason == "blurred"
+    assert strict.image(image()).passed
+
+
+def test_pictures_and_pages_of_denied_hosts_are_never_taken():
+    rules = Rules(PictureLimits(), TextLimits(), denied_pages=("mirror.example", "host.example/sets/test"))
+
+    for page in ("https://www.mirror.example/x", "http://a.mirror.example./", "http://host.example/sets/test/1.html"):
+        assert rules.image(image(page_url=page)).reason == "denied-page"
+    for page in ("https://notmirror.example/x", "http://host.example/sets/testing", "no address", "http://[bad", None):
+        assert rules.image(image(page_url=page)).passed
+    assert rules.image(replace(image(), final_url="http://mirror.example/a.jpg")).reason == "denied-page"
+
+
+def test_a_threshold_of_no_rule_is_named_with_the_rules_there_are():
+    with pytest.raises(UsageError, match="blury") as refused:
+        rules_of(FilterRules(thresholds={"blury": 1}))
+
+    assert "blurred" in refused.value.hint

@@ -26,6 +26,15 @@ def reason(text, limits=LIMITS, names=()):
         "P-51 Mustang",
         "logo of a fox",
         "🦊 fox",
+        "Red fox in snow - Stock Photo",
+        "Oak chair, $49.99, made by hand in Vermont",
+        "Boeing 747-400 landing at Frankfurt, 3 May 2019",
+        "Canon EOS 5D on a wooden table",
+        "the cookie jar",
+        "I <3 foxes",
+        "book cover, ISBN 978-3-16-148410-0",
+        "avatar, the film",
+        "Blank map of Europe",
     ],
 )
 def test_short_and_odd_captions_are_kept(text):
@@ -38,7 +47,7 @@ def test_short_and_odd_captions_are_kept(text):
         ("", "empty-text"),
         ("\u200b \ufeff", "empty-text"),
         ("x" * 3 + " owl" * 300, "long-text"),
-        ("1984 - 12/07", "no-letters"),
+        ("1984 - 12/07-9", "no-letters"),
         ("🦊🦊", "no-letters"),
         ("ab", "short-text"),
         ("IMG_1234.JPG", "file-name"),
@@ -46,6 +55,26 @@ def test_short_and_odd_captions_are_kept(text):
         ("cute-cat_03.webp", "file-name"),
         ("Screenshot 2026-01-02 aaaa"[:21], "file-name"),
         ("9f86d081884c7d659a2f", "file-name"),
+        ("File:Heron (Ardea) 07.jpg", "file-name"),
+        ("heron_by_the_lake", "file-name"),
+        ("aB3dE5gH7jK9mN1pQ", "file-name"),
+        ("ref 117730912", "mostly-digits"),
+        ("Photo by jane.roe@example.com", "personal-data"),
+        ("Call +49 30 1234567 for prints", "personal-data"),
+        ("camera at 192.168.1.10", "personal-data"),
+        ("Royalty free stock vector", "stock-text"),
+        ("<b>heron</b> at dusk", "html-residue"),
+        ('href="/heron" heron', "html-residue"),
+        ("Sale price $19.99 - buy now", "price"),
+        ("EUR 12,50", "price"),
+        ("Posted on March 3, 2020", "date"),
+        ("2019-03-04 12:33", "date"),
+        ("We use cookies to improve your visit", "consent-text"),
+        ("NIKON D850", "camera-text"),
+        ("OLYMPUS DIGITAL CAMERA", "camera-text"),
+        ("Processed with VSCO with c1 preset", "camera-text"),
+        ("Click to enlarge image", "placeholder-text"),
+        ("Photo #3", "placeholder-text"),
         ("https://shop.example/cat", "web-address"),
         ("me@example.org", "web-address"),
         ("No image available", "placeholder-text"),
@@ -92,10 +121,49 @@ def test_the_language_is_stored_where_it_is_likely():
     assert language_of("owl") is None
 
 
-def test_every_score_up_to_the_reason_is_kept():
-    verdict = judge_text("1984", text_rules(LIMITS), LIMITS)
+def test_every_rule_leaves_its_score_whatever_the_first_reason_is():
+    rules = text_rules(LIMITS)
 
-    assert verdict.scores == {"empty-text": 4, "long-text": 4, "no-letters": 0}
+    verdict = judge_text("1984", rules, LIMITS)
+
+    assert verdict.reason == "no-letters"
+    assert list(verdict.scores) == [rule.reason for rule in rules]
+    assert verdict.scores["mostly-digits"] == 1
+
+
+def test_a_text_that_is_too_long_is_measured_no_further():
+    assert list(judge_text("owl " * 500, text_rules(LIMITS), LIMITS).scores) == ["empty-text", "long-text"]
+
+
+def test_a_domain_may_move_the_threshold_of_any_rule():
+    limits = TextLimits(thresholds={"mostly-digits": 1.0, "no-letters": 0.1, "price": 0.1})
+
+    assert reason("B52 17", limits) is None
+    assert reason("Oak chair, made by hand in Vermont, $49.99", limits) == "price"
+
+
+@pytest.mark.parametrize("text", ["Ursus arctos", "Bubo bubo (Linnaeus, 1758)", "Panthera leo persica"])
+def test_the_name_of_a_species_is_never_too_short(text):
+    assert reason(text, TextLimits(min_characters=60)) is None
+    assert reason("a brown bear", TextLimits(min_characters=60)) == "short-text"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a" * 480,
+        "a_" * 240,
+        "1." * 240,
+        "$1.1 " * 100,
+        "<a " * 160,
+        "x@" * 240,
+        "Aaa aaa " * 60,
+        "canon " * 80,
+        "{{" * 240,
+    ],
+)
+def test_a_hostile_text_is_judged_like_another(text):
+    assert len(judge_text(text, text_rules(LIMITS), LIMITS).scores) >= 17
 
 
 @given(st.text(alphabet=st.characters(codec=None), max_size=80))
