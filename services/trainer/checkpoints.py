@@ -29,7 +29,10 @@ Tensors = Mapping[str, Tensor]
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """`parts` are tensors by part name (model, optimizer, average, random); `state` is everything else."""
+    """`parts` are tensors by part name (model, optimizer, average); `state` is everything else.
+
+    No generator's state is kept: all randomness is a function of the seed, the step and the sample.
+    """
 
     step: int
     state: Mapping[str, Any]

@@ -6,7 +6,6 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import open_clip
@@ -15,10 +14,11 @@ from PIL import Image
 from torch import Tensor, nn
 
 from entityflow.errors import UsageError
+from services.trainer.losses import starting_values
+from services.trainer.model_sources import find_model, find_weights
 from services.trainer.recipe import Recipe
 
 MAX_TOKENIZER_WORDS = 200_000  # open_clip's tokenizer remembers every word it ever saw
-CONFIGURATIONS = Path(__file__).parent / "models"
 
 
 @dataclass(frozen=True)
@@ -46,24 +46,33 @@ class Clip:
 
 
 def build_clip(recipe: Recipe) -> Clip:
-    """On the CPU, in float32, the same weights for the same seed. Raises UsageError for an unknown model name."""
-    open_clip.add_model_config(CONFIGURATIONS)
-    config = open_clip.get_model_config(recipe.model)
-    if config is None:
-        known = ", ".join(open_clip.list_models()[:5])
-        raise UsageError(f"model {recipe.model!r} is unknown", hint=f"tiny, or one of open_clip's: {known}, ...")
+    """On the CPU, in float32, the same weights for the same seed. Raises UsageError for what open_clip cannot build."""
+    name, config = find_model(recipe.model)
+    start = starting_values(recipe.loss)
     torch.manual_seed(recipe.seed)
-    with _without_warnings():
-        model, _, transform = open_clip.create_model_and_transforms(
-            recipe.model,
-            pretrained=recipe.pretrained or None,
-            force_image_size=recipe.image_pixels,
-            force_context_length=recipe.context_length,
-            output_dict=True,
-        )
-    tokenizer = open_clip.get_tokenizer(recipe.model, context_length=recipe.context_length)
+    try:
+        with _without_warnings():
+            model, _, transform = open_clip.create_model_and_transforms(
+                name,
+                pretrained=find_weights(recipe.pretrained),
+                force_image_size=recipe.image_pixels,
+                force_context_length=recipe.context_length,
+                force_patch_dropout=recipe.patch_dropout or None,
+                output_dict=True,
+                **start,
+            )
+    except (RuntimeError, OSError, ValueError, TypeError) as exc:
+        where = f" with weights {recipe.pretrained!r}" if recipe.pretrained else ""
+        raise UsageError(
+            f"open_clip cannot build {recipe.model!r}{where}: {exc}",
+            hint="see ENTITYFLOW_TRAINER_MODEL and ENTITYFLOW_TRAINER_PRETRAINED",
+        ) from exc
+    if recipe.gradient_checkpointing:
+        model.set_grad_checkpointing()
+    tokenizer = open_clip.get_tokenizer(name, context_length=recipe.context_length)
     sized = {
         **config,
+        **start,
         "vision_cfg": {**config["vision_cfg"], "image_size": recipe.image_pixels},
         "text_cfg": {**config["text_cfg"], "context_length": recipe.context_length},
     }

@@ -23,7 +23,7 @@ def make_optimizer(model: nn.Module, recipe: Recipe) -> Optimizer:
         {"params": decayed, "weight_decay": recipe.weight_decay},
         {"params": others, "weight_decay": 0.0},
     ]
-    return AdamW(groups, lr=recipe.learning_rate, betas=BETAS, eps=EPSILON)
+    return AdamW(groups, lr=recipe.learning_rate, betas=BETAS, eps=EPSILON, fused=True)
 
 
 def learning_rate(recipe: Recipe, step: int) -> float:

@@ -23,6 +23,11 @@ def permutation(count: int, *key: int | str) -> NDArray[np.int64]:
     return order
 
 
+def number_of(*key: int | str) -> int:
+    """A number in 0 .. 2**63 - 1."""
+    return int(_raw(1, key)[0] >> np.uint64(1))
+
+
 def _raw(count: int, key: tuple[int | str, ...]) -> NDArray[np.uint64]:
     digest = hashlib.blake2b(repr(key).encode(), digest_size=16).digest()
     return np.atleast_1d(Philox(key=int.from_bytes(digest, "big")).random_raw(count))

@@ -13,11 +13,12 @@ from services.trainer.settings import TrainerSettings
 TINY = "tiny"
 TINY_HORIZON_STEPS = 30
 HORIZON_STEPS = 2000  # warm-up and averaging of open_clip's published runs
+AUTO, FP32, AMP_BF16 = "auto", "fp32", "amp_bf16"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """`batch_size` is that of all processes together; it must divide by their number."""
+    """`batch_size` is that of all processes together; it must divide by their number and by the `parts` of a step."""
 
     name: str
     model: str
@@ -36,10 +37,16 @@ class Recipe:
     seed: int
     group_shards: int
     group_steps: int
+    loss: str = "clip"
+    parts: int = 1
+    precision: str = AUTO
+    patch_dropout: float = 0.0
+    gradient_checkpointing: bool = False
+    compile: bool = False
 
     def architecture(self) -> str:
         """Digest of what the weights' shapes follow from: a checkpoint of another one is foreign."""
-        shape = [self.model, self.image_pixels, self.context_length]
+        shape = [self.model, self.image_pixels, self.context_length, *([] if self.loss == "clip" else [self.loss])]
         return hashlib.sha256(json.dumps(shape).encode()).hexdigest()[:16]
 
     def to_plain(self) -> dict[str, object]:
@@ -47,10 +54,11 @@ class Recipe:
 
     def for_processes(self, count: int) -> Recipe:
         """The same recipe; raises UsageError where the batch does not divide."""
-        if self.batch_size % count:
+        if self.batch_size % (count * self.parts):
+            parts = f" in {self.parts} parts" if self.parts > 1 else ""
             raise UsageError(
-                f"a batch of {self.batch_size} cannot be dealt to {count} processes",
-                hint="set ENTITYFLOW_TRAINER_BATCH_SIZE to a multiple of the number of processes",
+                f"a batch of {self.batch_size} cannot be dealt to {count} processes{parts}",
+                hint=f"set ENTITYFLOW_TRAINER_BATCH_SIZE to a multiple of {count * self.parts}",
             )
         return replace(self)
 
@@ -77,6 +85,12 @@ def make_recipe(settings: TrainerSettings, domain: Domain | None) -> Recipe:
         seed=int(_first(settings.trainer_seed, base.seed)),
         group_shards=settings.trainer_group_shards,
         group_steps=settings.trainer_group_steps,
+        loss=settings.trainer_loss,
+        parts=settings.trainer_parts,
+        precision=settings.trainer_precision,
+        patch_dropout=settings.trainer_patch_dropout,
+        gradient_checkpointing=settings.trainer_gradient_checkpointing,
+        compile=settings.trainer_compile,
     )
 
 

@@ -28,6 +28,13 @@ class TrainerSettings(Settings):
     trainer_group_steps: int = Field(200, ge=1, description="length of a group without new shards")
     trainer_group_wait_seconds: float = Field(60.0, ge=0, description="how long few new samples wait for more")
 
+    trainer_loss: str = Field("clip", pattern="^(clip|siglip)$")
+    trainer_parts: int = Field(1, ge=1, description="of a step, one after the other: for batches that do not fit")
+    trainer_precision: str = Field("auto", pattern="^(auto|fp32|amp_bf16)$", description="auto = amp_bf16 on CUDA")
+    trainer_patch_dropout: float = Field(0.0, ge=0, lt=1, description="share of a picture's patches left out")
+    trainer_gradient_checkpointing: bool = Field(False, description="less memory, a third more work")
+    trainer_compile: bool = Field(False, description="torch.compile the model")
+
     trainer_device: str = Field("auto", pattern="^(auto|cpu|cuda)$")
     trainer_threads: int = Field(2, ge=1, description="of torch, for each process")
     trainer_loaders: int = Field(2, ge=1, description="threads that decode pictures")

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
-from open_clip.loss import ClipLoss
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.nn.utils import clip_grad_norm_
 from torch.optim import Optimizer
 
+from services.trainer.accumulating import Outputs, backward_in_parts
 from services.trainer.averaging import Average
 from services.trainer.batches import Batch
 from services.trainer.clip import Clip
+from services.trainer.losses import make_loss
 from services.trainer.optimizing import bound_temperature, learning_rate, make_optimizer, set_learning_rate
+from services.trainer.randomness import number_of
 from services.trainer.ranks import Ranks
-from services.trainer.recipe import Recipe
+from services.trainer.recipe import AMP_BF16, AUTO, Recipe
 
 
 @dataclass(frozen=True)
@@ -31,11 +34,6 @@ class Step:
     finite: bool
 
 
-def make_loss(ranks: Ranks) -> ClipLoss:
-    """The flags are no options: each other combination has a wrong or wrongly scaled gradient on many processes."""
-    return ClipLoss(local_loss=True, gather_with_grad=True, cache_labels=True, rank=ranks.rank, world_size=ranks.size)
-
-
 class Stepper:
     """Model, optimizer and average, and the number of steps that they have taken."""
 
@@ -45,19 +43,21 @@ class Stepper:
         self.optimizer: Optimizer = make_optimizer(self.model, recipe)
         self.average = Average(self.model, recipe.ema_half_life_steps)
         self.step = 0
-        self._loss = make_loss(ranks)
+        self._bfloat16 = recipe.precision == AMP_BF16 or (recipe.precision == AUTO and device.type == "cuda")
+        self._loss = make_loss(recipe.loss, ranks)
         places = [device] if device.type == "cuda" else None
         self._parallel: nn.Module = (
             DistributedDataParallel(self.model, device_ids=places) if ranks.size > 1 else self.model
         )
+        self._run: Callable[..., Outputs] = torch.compile(self._parallel) if recipe.compile else self._parallel
 
     def take(self, batch: Batch) -> Step:
         """The next step. Raises torch.cuda.OutOfMemoryError."""
         rate = learning_rate(self.recipe, self.step)
         set_learning_rate(self.optimizer, rate)
         self.optimizer.zero_grad()
-        loss = self.loss(batch)
-        loss.backward()  # type: ignore[no-untyped-call]
+        torch.manual_seed(number_of(self.recipe.seed, "step", self.step, self.ranks.rank))  # what patch dropout draws
+        loss = self.backward(batch)
         norm = float(clip_grad_norm_(self.model.parameters(), self.recipe.max_gradient_norm))
         finite = norm < float("inf")  # false for NaN too; equal on all processes, for gradients are
         if finite:
@@ -68,13 +68,26 @@ class Stepper:
         scale = float(self.model.logit_scale.detach().exp())  # type: ignore[operator]
         return Step(float(loss.detach()), norm, rate, scale, finite)
 
-    def loss(self, batch: Batch) -> Tensor:
-        """Of this process' share of the batch; the gradients of all together are those of the whole batch."""
+    def backward(self, batch: Batch) -> Tensor:
+        """The loss of this process' share; the gradients of all processes together are those of the whole batch."""
+        if self.recipe.parts == 1:
+            loss = self._value(self._outputs(batch.images, batch.tokens))
+            loss.backward()  # type: ignore[no-untyped-call]
+            return loss.detach()
+        images, tokens = batch.images.chunk(self.recipe.parts), batch.tokens.chunk(self.recipe.parts)
+        return backward_in_parts(
+            self._parallel, lambda part: self._outputs(images[part], tokens[part]), len(images), self._value
+        )
+
+    def _outputs(self, images: Tensor, tokens: Tensor) -> Outputs:
         with self._precision():
-            images = self.clip.normalise(batch.images.to(self.device, non_blocking=True))
-            outputs = self._parallel(images, batch.tokens.to(self.device, non_blocking=True))
+            shown = self.clip.normalise(images.to(self.device, non_blocking=True))
+            return self._run(shown, tokens.to(self.device, non_blocking=True))
+
+    def _value(self, outputs: Outputs) -> Tensor:
+        with self._precision():
             loss: Tensor = self._loss(**outputs)
         return loss
 
     def _precision(self) -> AbstractContextManager[object]:
-        return torch.autocast("cuda", torch.bfloat16) if self.device.type == "cuda" else nullcontext()
+        return torch.autocast(self.device.type, torch.bfloat16) if self._bfloat16 else nullcontext()

@@ -282,7 +282,6 @@ class Trainer:
             "model": stepper.model.state_dict(),
             "optimizer": dict(optimizer_tensors(stepper.model, stepper.optimizer)),
             "average": stepper.average.tensors,
-            "random": {"cpu": torch.get_rng_state()},
         }
         self._saved_at = time.monotonic()
         try:
@@ -313,7 +312,6 @@ class Trainer:
         restore_optimizer(stepper.model, stepper.optimizer, dict(checkpoint.parts["optimizer"]))
         for name, value in checkpoint.parts["average"].items():
             stepper.average.tensors[name].copy_(value)
-        torch.set_rng_state(checkpoint.parts["random"]["cpu"])
         stepper.step = self._saved_step = self.state.step
         self._bad_steps = int(checkpoint.state["bad_steps"])
         latest = alias(self.around.store, self.recipe.name, LATEST)

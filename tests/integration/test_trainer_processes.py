@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +14,7 @@ from services.trainer.checkpoints import complete_steps
 from services.trainer.plans import Plan
 from services.trainer.registry import list_models
 from services.trainer.store import Folder
+from tests.trainer_process import free_port
 from tests.trainer_shards import shard
 from tests.waiting import eventually
 
@@ -38,26 +38,31 @@ def run(arguments: list[str], size: int = 1) -> list[int]:
             process.wait()
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def steps_taken(out: Path) -> int:
     file = out / "metrics.jsonl"
     return len(file.read_text().splitlines()) if file.exists() else 0
 
 
-def test_two_processes_have_the_gradients_of_one(tmp_path: Path) -> None:
-    codes = [*run(["gradients", str(tmp_path)]), *run(["gradients", str(tmp_path)], size=2)]
+@pytest.fixture(scope="module")
+def gradients(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("gradients")
+    assert run(["gradients", str(out)]) == [0]
+    return out
 
-    assert codes == [0, 0, 0]
-    one, two = (load_file(tmp_path / f"gradients-{size}.safetensors") for size in (1, 2))
-    assert one.keys() == two.keys()
+
+@pytest.mark.parametrize("loss", ["clip", "siglip"])
+@pytest.mark.parametrize(("size", "parts"), [(2, 1), (4, 1), (1, 4), (2, 2)])
+def test_processes_and_parts_have_the_gradients_of_one_process_that_takes_all_at_once(
+    gradients: Path, loss: str, size: int, parts: int
+) -> None:
+    one = load_file(gradients / f"{loss}-1-1.safetensors")
+
+    many = load_file(gradients / f"{loss}-{size}-{parts}.safetensors")
+
+    assert one.keys() == many.keys()
     assert "logit_scale" in one
     for name, gradient in one.items():
-        assert (gradient - two[name]).norm() <= 1e-12 * max(float(gradient.norm()), 1e-3), name
+        assert (gradient - many[name]).norm() <= 1e-12 * max(float(gradient.norm()), 1e-3), name
 
 
 def test_two_processes_share_one_small_shard_and_end_after_equal_steps(tmp_path: Path) -> None:

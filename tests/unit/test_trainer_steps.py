@@ -3,6 +3,7 @@
 import json
 import math
 import threading
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,8 @@ import torch
 from PIL import Image
 from structlog.testing import capture_logs
 
-from entityflow.errors import UserError
+from entityflow.errors import UsageError, UserError
+from services.trainer.accumulating import backward_in_parts
 from services.trainer.batches import Batch
 from services.trainer.building import build_trainer
 from services.trainer.checkpoints import complete_steps, folder, read_newest
@@ -186,6 +188,87 @@ def test_biases_and_norms_are_not_decayed() -> None:
     assert others["weight_decay"] == 0.0
     assert all(parameter.ndim >= 2 for parameter in decayed["params"])
     assert any(parameter is stepper.model.logit_scale for parameter in others["params"])
+
+
+VIT = {
+    "embed_dim": 16,
+    "vision_cfg": {"image_size": 32, "layers": 1, "width": 32, "head_width": 16, "patch_size": 8},
+    "text_cfg": {"context_length": 16, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1},
+}
+
+
+def test_both_passes_over_a_part_draw_the_same_random_numbers() -> None:
+    model, drawn = torch.nn.Linear(4, 4), []
+
+    def forward(_part: int) -> dict[str, torch.Tensor]:
+        drawn.append(torch.rand(2, 4))
+        features = model(drawn[-1])
+        return {"image_features": features, "text_features": features, "logit_scale": model.bias.sum()}
+
+    def product(outputs: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        return (outputs["image_features"] * outputs["text_features"] * outputs["logit_scale"]).sum()
+
+    backward_in_parts(model, forward, 3, product)
+
+    assert all(torch.equal(first, second) for first, second in zip(drawn[:3], drawn[3:], strict=True))
+    assert not torch.equal(drawn[0], drawn[1])
+
+
+def test_a_run_with_dropped_patches_in_parts_goes_on_to_the_same_weights(tars: Path, tmp_path: Path) -> None:
+    (tmp_path / "vit.json").write_text(json.dumps(VIT))
+    recipe = replace(small(patch_dropout=0.5, parts=2), model=str(tmp_path / "vit.json"), loss="siglip")
+    whole = trainer(tars, tmp_path / "whole", recipe)
+    whole.run()
+    trainer(tars, tmp_path / "halves", recipe, StopAfter(5)).run()
+
+    halves = trainer(tars, tmp_path / "halves", recipe)
+    halves.run()
+
+    assert all(torch.equal(value, weights(halves)[name]) for name, value in weights(whole).items())
+    assert open_clip_scores(tmp_path / "whole", tmp_path / "model").keys() >= {"logit_scale", "logit_bias"}
+
+
+def open_clip_scores(run: Path, folder: Path) -> dict[str, torch.Tensor]:
+    """What open_clip's model of the run's export gives for one pair."""
+    (model,) = list_models(Folder(run))
+    pull_model(Folder(run), model.name, model.version, folder)
+    loaded, _, transform = open_clip.create_model_and_transforms(f"local-dir:{folder}", output_dict=True)
+    tokens = open_clip.get_tokenizer(f"local-dir:{folder}")(["a blue thing"])
+    found: dict[str, torch.Tensor] = loaded(transform(open_picture(jpeg(COLOURS["blue"])))[None], tokens)
+    return found
+
+
+# --- models and weights to start from ---
+
+
+def test_a_run_starts_from_the_weights_of_a_folder_at_another_picture_size(finished: Trainer, tmp_path: Path) -> None:
+    version = alias(finished.around.store, "clip", CHAMPION)
+    assert version is not None
+    pull_model(finished.around.store, "clip", version, tmp_path)
+
+    as_weights = build_clip(replace(small(), pretrained=f"local-dir:{tmp_path}"))
+    as_model = build_clip(replace(small(), model=f"local-dir:{tmp_path}"))
+
+    published = finished.stepper.average.tensors
+    for built in (as_weights, as_model):
+        assert all(torch.equal(value, published[name]) for name, value in built.model.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("model", "pretrained", "named"),
+    [
+        ("no-such-model", "", "no-such-model"),
+        ("absent.json", "", "absent.json"),
+        ("local-dir:absent", "", "open_clip_config.json"),
+        ("hf-hub:some/model", "", "local-dir:"),
+        ("tiny", "no-such-weights", "no-such-weights"),
+    ],
+)
+def test_a_model_that_cannot_be_built_is_named_with_the_cure(model: str, pretrained: str, named: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        build_clip(replace(small(), model=model, pretrained=pretrained))
+
+    assert named in f"{refused.value} {refused.value.hint}"
 
 
 # --- a run ---
