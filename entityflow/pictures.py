@@ -209,7 +209,8 @@ def _first_frame(image: Image.Image) -> Image.Image:
 def _stored_form(image: Image.Image, limits: PictureLimits) -> Image.Image:
     orientation, profile = _orientation(image), image.info.get("icc_profile")
     image = _eight_bits(image)
-    image = image.resize(_fitted(image.size, limits.short_side_pixels), Image.Resampling.LANCZOS, reducing_gap=3.0)
+    # by area: what is left after `_draft` shrinks by less than 2, where LANCZOS costs more time than the decoding
+    image = image.resize(_fitted(image.size, limits.short_side_pixels), Image.Resampling.BOX)
     image = _in_srgb(_on_white(image), profile)
     return _turned(image, orientation)
 

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from typing import Any, BinaryIO
 
 from entityflow.pictures import BadPicture, PictureLimits, decode_and_store
-from entityflow.sandbox import FRAME
+from entityflow.sandbox_pipe import FRAME
 
 MEMORY_BYTES = 1 << 30
 MAX_OPEN_FILES = 32

@@ -89,6 +89,42 @@ def test_several_children_keep_pictures_apart() -> None:
     assert stored == [decode_and_store(data, LIMITS) for data in pictures]
 
 
+def test_of_several_pictures_in_one_hand_only_the_fatal_one_is_lost() -> None:
+    pictures = [picture(seed) for seed in range(12)]
+
+    with Sandbox(LIMITS, seconds=1) as sandbox, ThreadPoolExecutor(12) as threads:
+        sandbox.decode(picture())
+        os.kill(child_of(sandbox), signal.SIGSTOP)
+        answers = [threads.submit(sandbox.decode, data) for data in pictures]
+        faults = [answer.exception() for answer in answers]
+
+    lost = [fault for fault in faults if fault is not None]
+    assert [fault.reason for fault in lost if isinstance(fault, BadPicture)] == ["decoder-timeout"]
+    assert len(lost) == 1
+
+
+def test_more_and_larger_pictures_than_the_pipe_holds_come_through(sandbox: Sandbox) -> None:
+    noise = Image.frombytes("RGB", (900, 900), random.Random(5).randbytes(900 * 900 * 3))
+    out = io.BytesIO()
+    noise.save(out, "PNG", compress_level=0)
+    assert len(out.getvalue()) > 2 << 20
+
+    with ThreadPoolExecutor(9) as threads:
+        stored = list(threads.map(sandbox.decode, [out.getvalue()] * 9))
+
+    assert {found.payload for found in stored} == {decode_and_store(out.getvalue(), LIMITS).payload}
+
+
+def test_what_waits_when_the_sandbox_closes_is_told(sandbox: Sandbox) -> None:
+    sandbox.decode(picture())
+    os.kill(child_of(sandbox), signal.SIGSTOP)
+    waiting = [sandbox._submit(picture(seed)) for seed in range(20)]
+
+    sandbox.close()
+
+    assert all(future.done() for future in waiting)
+
+
 def test_a_child_ends_with_its_sandbox(sandbox: Sandbox) -> None:
     sandbox.decode(picture())
     child = child_of(sandbox)
