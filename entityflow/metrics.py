@@ -59,3 +59,7 @@ TRAINER_DATA_WAIT = Gauge("entityflow_trainer_data_wait", "Share of the time spe
 TRAINER_LOST_SHARDS = Counter("entityflow_trainer_lost_shards", "Shards that cannot be trained on", ["reason"])
 # counter: manifests that were there already and say something else
 SHARD_CONFLICTS = Counter("entityflow_shard_conflicts", "Manifests that differ from the one that was there")
+# gauge: bytes of open shards on the local disk
+SHARDER_SPOOL_BYTES = Gauge("entityflow_sharder_spool_bytes", "Bytes of open shards on the local disk")
+# counter: open shards that had no room on the disk, so that their range was read twice
+SHARDER_READ_AGAIN = Counter("entityflow_sharder_read_again", "Ranges read a second time for want of room")

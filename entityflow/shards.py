@@ -2,6 +2,7 @@
 
 `shards/p003/000000012000-{sha256[:12]}.tar`, `.heldout.tar`, `.parquet`, then the manifest
 `shards/p003/000000012000.json`: a shard exists when its manifest does. A later version has `000000012000.v2.json`.
+Manifests stay for good, files of earlier versions do not.
 """
 
 from __future__ import annotations
@@ -30,8 +31,25 @@ class ShardObject:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Folded:
+    """What was learned later and is in a version: all of `amend` and `tombstone` before these offsets.
+
+    forgotten: samples and sources that a tombstone took out of this version: files of versions before it go at once.
+    """
+
+    amend_uuid: str
+    amend_end: int  # of the shard's own partition
+    tombstone_end: int
+    forgotten: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """What a shard holds: `count` samples in `tar`, `heldout_count` in `heldout`; a file without samples is none."""
+    """What a shard holds: `count` samples in `tar`, `heldout_count` in `heldout`; a file without samples is none.
+
+    `table` has a row for each of them, and for each of the `removed` samples of earlier versions.
+    config: of the settings that decided where it was cut.
+    """
 
     shard_id: str
     version: int
@@ -44,6 +62,9 @@ class Manifest:
     entities: int
     schema_fingerprints: tuple[str, ...]
     writer_version: str
+    removed: int = 0
+    config: str | None = None
+    folded: Folded | None = None
 
     @property
     def key(self) -> str:
@@ -58,8 +79,8 @@ class Manifest:
         return json.dumps({"schema": 1, **to_plain(self)}, indent=1, sort_keys=True).encode() + b"\n"
 
     def event(self) -> Shard | None:
-        """What is told to the trainer; nothing of a range without samples."""
-        if not self.count and not self.heldout_count:
+        """What is told to the trainer; nothing of a range that never had a sample."""
+        if not self.count and not self.heldout_count and not self.removed:
             return None
         return Shard(
             shard_id=self.shard_id,
@@ -102,11 +123,21 @@ def manifest_key_of(identity: str, version: int) -> str:
 def list_manifests(objects: Objects, partition: int | None = None) -> Iterator[Manifest]:
     """The newest version of every shard, those without samples too, by partition and offset."""
     prefix = ROOT if partition is None else f"{ROOT}p{partition:03d}/"
-    newest: dict[tuple[int, int], tuple[int, str]] = {}
+    for versions in manifest_keys(objects, prefix).values():
+        yield decode_manifest(objects.get(versions[-1]))
+
+
+def newest_manifest(objects: Objects, manifest: Manifest) -> Manifest:
+    """Of the same shard."""
+    (versions,) = manifest_keys(objects, stem(manifest.input.partition, manifest.input.start)).values()
+    return decode_manifest(objects.get(versions[-1]))
+
+
+def manifest_keys(objects: Objects, prefix: str = ROOT) -> dict[tuple[int, int], list[str]]:
+    """Keys of all versions, oldest first, by (partition, first offset) in that order."""
+    found: dict[tuple[int, int], dict[int, str]] = {}
     for stored in objects.list(prefix):
-        if found := MANIFEST.match(stored.key):
-            place, version = (int(found[1]), int(found[2])), int(found[3] or 1)
-            if version > newest.get(place, (0, ""))[0]:
-                newest[place] = (version, stored.key)
-    for _place, (_version, key) in sorted(newest.items()):
-        yield decode_manifest(objects.get(key))
+        if match := MANIFEST.match(stored.key):
+            place = int(match[1]), int(match[2])
+            found.setdefault(place, {})[int(match[3] or 1)] = stored.key
+    return {place: [key for _, key in sorted(versions.items())] for place, versions in sorted(found.items())}

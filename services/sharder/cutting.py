@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeGuard
 
 import structlog
 
 from entityflow.errors import LossDetected
-from entityflow.metrics import SHARD_CONFLICTS
+from entityflow.metrics import SHARD_CONFLICTS, SHARDER_READ_AGAIN
 from entityflow.objects import Objects
 from entityflow.records import FilteredPair, Record, Seal
-from entityflow.shards import Manifest, ShardObject, decode_manifest, list_manifests
+from entityflow.shards import Manifest, decode_manifest, list_manifests, newest_manifest
 from entityflow.stage import Batch, Message, Received, Send
 from services.sharder.known import KnownPictures
-from services.sharder.open_shard import Finished, Limits, OpenShard
-from services.sharder.spool import new_folder
-from services.sharder.table import keys_of
+from services.sharder.open_shard import Limits, OpenShard
+from services.sharder.spool import Room, new_folder, waiting_for_room, with_room_to_start
+from services.sharder.tables import TableCache
 
 PAIRS, SHARDS = "filtered-pair", "shard"
 AGE = "age"
+
+ReadAgain = Callable[[int, int, int], Iterator[Received[Record]]]
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,7 @@ class Surroundings:
 
     committed: the offset that the group has committed on a partition: the events of all that ends before it are
     acknowledged. clock: seconds; it only decides when a seal is written, never where a shard is cut.
+    read_again(partition, first, last): these records once more; `rereading` lets one handler do it at a time.
     """
 
     objects: Objects
@@ -39,6 +43,9 @@ class Surroundings:
     max_age_seconds: float
     committed: Callable[[int], int]
     clock: Callable[[], float]
+    room: Room
+    read_again: ReadAgain
+    rereading: threading.Lock = field(default_factory=threading.Lock)
 
 
 class Cutting:
@@ -46,12 +53,13 @@ class Cutting:
 
     def __init__(self, partition: int, topic_uuid: str, around: Surroundings) -> None:
         self._partition, self._uuid, self._around, self._objects = partition, topic_uuid, around, around.objects
-        self._tables = around.folder / "tables"
-        self._spool = new_folder(around.folder / "open")
+        self._tables = TableCache(around.objects, around.folder / "tables")
+        with with_room_to_start(around.folder):
+            self._spool = new_folder(around.folder / "open")
         self._log = structlog.get_logger().bind(partition=partition)
         self._known = KnownPictures()
         self._told: list[Manifest] = []
-        self._finished: Finished | None = None
+        self._is_closed = False
         self._sealed_at = -1
         self._newest_ms = 0
         self._stepped = False
@@ -64,7 +72,8 @@ class Cutting:
         acknowledged = self._around.committed(self._partition)
         for manifest in manifests:
             self._check_topic(manifest)
-            self._learn(manifest)
+            with with_room_to_start(self._around.folder):
+                self._learn(manifest)
         self._told = [one for one in manifests if one.input.end >= acknowledged] or manifests[-1:]
         begin = manifests[-1].input.end + 1 if manifests else 0
         self._open.discard()
@@ -80,77 +89,96 @@ class Cutting:
 
     def _learn(self, manifest: Manifest) -> None:
         if manifest.table is not None:
-            self._known.update(keys_of(self._cached(manifest.table)))
-
-    def _cached(self, table: ShardObject) -> Path:
-        cached = self._tables / f"{table.sha256}.parquet"
-        if not cached.exists():
-            self._tables.mkdir(parents=True, exist_ok=True)
-            arrived = self._spool / cached.name
-            self._objects.download(table.key, arrived)
-            found = hashlib.sha256(arrived.read_bytes()).hexdigest()
-            if found != table.sha256:
-                raise LossDetected(
-                    f"{table.key} has sha256 {found[:12]}, its manifest says {table.sha256[:12]}",
-                    hint="entityflow shards verify lists what is damaged",
-                )
-            arrived.replace(cached)
-        return cached
+            self._known.update(self._tables.keys(manifest.table))
 
     def _opened(self, start: int) -> OpenShard:
-        return OpenShard(self._spool, self._partition, start, self._around.limits)
+        return OpenShard(self._spool, self._partition, start, self._around.limits, self._around.room)
 
     def step(self, batch: list[Received[Record]]) -> Batch:
         """What the batch closes. After Retryable the same batch comes again: what was taken is not taken twice."""
         self._stepped = True
-        self._commit()
-        for received in batch:
-            if received.message.offset > self._open.end:
-                self._take(received.record, received.message)
-                self._commit()
+        with waiting_for_room(self._spool):
+            self._commit()
+            for received in batch:
+                if received.message.offset > self._open.end:
+                    self._take(received.record, received.message)
+                    self._commit()
         return self._batch()
 
     def _take(self, record: Record, message: Message) -> None:
+        """All of the record or, where OSError is raised, nothing."""
         shard = self._open
         closed = isinstance(record, Seal) and shard.is_closed_by(record)
+        if self._is_new(record, shard):
+            shard.add(record)
         shard.saw(message.offset, message.timestamp_ms)
         self._newest_ms = message.timestamp_ms
-        if isinstance(record, FilteredPair) and record.image_id not in self._known and record.image_id not in shard.ids:
-            shard.add(record)
-        if closed or shard.is_full:
-            self._finished = shard.finish(self._uuid)
+        self._is_closed = closed or shard.is_full
+
+    def _is_new(self, record: Record, shard: OpenShard) -> TypeGuard[FilteredPair]:
+        return (
+            isinstance(record, FilteredPair) and record.image_id not in self._known and record.image_id not in shard.ids
+        )
 
     def _commit(self) -> None:
-        """Files first, then the manifest, which nobody overwrites. Raises Retryable while the store is away."""
-        if self._finished is None:
+        """Raises Retryable while the store is away, OSError while the disk is full; then it is to be called again."""
+        if not self._is_closed:
             return
-        manifest = self._finished.manifest
-        for path, key in self._finished.files:
-            self._objects.put(key, path)
-        if self._objects.put_if_absent(manifest.key, manifest.encode()):
-            self._known.update(self._open.ids)
-        else:
-            manifest = self._adopt(manifest)
+        manifest = self._published()
         self._told.append(manifest)
         self._open.discard()
-        self._finished = None
+        self._is_closed = False
         self._open = self._opened(manifest.input.end + 1)
+
+    def _published(self) -> Manifest:
+        if self._open.has_files:
+            return self._publish(self._open)
+        self._objects.ensure_bucket()  # a store that is away is found out before much is read in vain
+        with self._around.rereading:
+            whole = OpenShard(self._spool, self._partition, self._open.start, self._around.limits, room=None)
+            try:
+                self._fill(whole)
+                return self._publish(whole)
+            finally:
+                whole.discard()
+
+    def _fill(self, shard: OpenShard) -> None:
+        """From the log once more: there was no room to keep what was read."""
+        SHARDER_READ_AGAIN.inc()
+        self._log.info("reads_again", first=self._open.start, last=self._open.end)
+        for received in self._around.read_again(self._partition, self._open.start, self._open.end):
+            if self._is_new(received.record, shard):
+                shard.add(received.record)
+            shard.saw(received.message.offset, received.message.timestamp_ms)
+        shard.saw(self._open.end, self._open.first_ms)
+
+    def _publish(self, shard: OpenShard) -> Manifest:
+        """Files first, then the manifest, which nobody overwrites."""
+        finished = shard.finish(self._uuid)
+        for path, key in finished.files:
+            self._objects.put(key, path)
+        if not self._objects.put_if_absent(finished.manifest.key, finished.manifest.encode()):
+            return self._adopt(finished.manifest)
+        self._known.update(shard.ids)
+        return finished.manifest
 
     def _adopt(self, ours: Manifest) -> Manifest:
         """Another sharder committed this range before us: the same bytes, or something is wrong with one of us."""
         theirs = decode_manifest(self._objects.get(ours.key))
         self._check_topic(theirs)
-        if theirs != ours:
+        if (theirs.input, theirs.objects) != (ours.input, ours.objects):
             SHARD_CONFLICTS.inc()
             self._log.error("shard_differs", manifest=ours.key, ours=ours.encode().decode())
         if theirs.input.end < ours.input.end:
             raise RuntimeError(f"{ours.key} ends at {theirs.input.end}, this process has read to {ours.input.end}")
-        self._learn(theirs)
-        return theirs
+        newest = newest_manifest(self._objects, theirs)
+        self._learn(newest)
+        return newest
 
     def tick(self) -> Batch | None:
         """Comes after each step too; one that follows another tick means that nothing has arrived."""
-        self._commit()
+        with waiting_for_room(self._spool):
+            self._commit()
         idle, self._stepped = not self._stepped, False
         return self._batch(idle)
 

@@ -1,16 +1,17 @@
-"""What becomes of a pair: its members in the tar, and its row in the table."""
+"""What becomes of a pair: its members in the tar and its row in the table; and the way back."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-from entityflow.codec import to_plain
+from entityflow.codec import from_plain, to_plain
 from entityflow.records import FilteredPair
 
 Member = tuple[str, bytes]
 
 MAIN_FIRST = {"alt": 0, "title": 1, "description": 2}
+SUCCESS, REMOVED = "success", "removed"
 
 
 def caption(pair: FilteredPair) -> str:
@@ -29,21 +30,13 @@ def members(pair: FilteredPair) -> list[Member]:
 
 
 def description(pair: FilteredPair) -> dict[str, Any]:
-    """Every key is there in every sample."""
-    return {
-        "image_id": pair.image_id,
-        "width": pair.width,
-        "height": pair.height,
-        "original": to_plain(pair.original),
-        "texts": to_plain(pair.texts),
-        "entities": to_plain(pair.entities),
-        "sources": to_plain(pair.sources),
-        "hashes": to_plain(pair.hashes),
-        "stats": pair.stats,
-        "benchmark": to_plain(pair.benchmark),
-        "permission": to_plain(pair.permission),
-        "heldout": pair.heldout,
-    }
+    """All of a pair but the picture's bytes. Every key is there in every sample."""
+    return {name: value for name, value in to_plain(pair).items() if name != "payload"}
+
+
+def pair_of(described: bytes, picture: bytes) -> FilteredPair:
+    """The pair that a sample was made of."""
+    return from_plain(FilteredPair, {**json.loads(described), "payload": picture})
 
 
 def row(pair: FilteredPair, offset: int) -> dict[str, Any]:
@@ -53,7 +46,7 @@ def row(pair: FilteredPair, offset: int) -> dict[str, Any]:
         "key": pair.image_id,
         "url": first.url if first else None,
         "caption": caption(pair),
-        "status": "success",
+        "status": SUCCESS,
         "error_message": None,
         "width": pair.width,
         "height": pair.height,
@@ -65,9 +58,17 @@ def row(pair: FilteredPair, offset: int) -> dict[str, Any]:
         "creator": first.creator if first else None,
         "entities": [entity.id for entity in pair.entities],
         "candidates": [source.candidate_id for source in pair.sources],
+        "urls": [source.url for source in pair.sources],
+        "page_urls": [source.page_url for source in pair.sources],
         "phash": pair.hashes.phash,
         "dhash": pair.hashes.dhash,
+        "hash_version": pair.hashes.version,
         "heldout": pair.heldout,
         "offset": offset,
         "bytes": len(pair.payload),
     }
+
+
+def removed_row(image_id: str, reason: str) -> dict[str, Any]:
+    """Of a sample that has left: nothing but its hash, by which a sharder knows that it must not come back."""
+    return {"key": image_id, "sha256": image_id, "status": REMOVED, "error_message": reason, "heldout": False}

@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterator
+from functools import partial
 
 from entityflow.admin import Admin
 from entityflow.domain import Sharding, load_domain
 from entityflow.objects import Objects
-from entityflow.settings import load_settings
-from entityflow.stage import Shell
+from entityflow.records import Record
+from entityflow.settings import Settings, load_settings
+from entityflow.stage import Received, Shell, read_topic
 from services.sharder.cutting import PAIRS, Cutting, Surroundings
 from services.sharder.open_shard import Limits
 from services.sharder.settings import SharderSettings
-from services.sharder.spool import remove_left_behind
+from services.sharder.spool import Room, remove_left_behind
 
 GROUP = "sharder"
 
@@ -38,6 +41,8 @@ def make_shell(settings: SharderSettings) -> Shell:
         max_age_seconds=settings.sharder_max_age_seconds or rules.max_age_seconds,
         committed=lambda partition: Admin(settings).committed(GROUP, PAIRS).get(partition, 0),
         clock=time.time,
+        room=Room(settings.sharder_spool_bytes),
+        read_again=partial(read_again, settings),
     )
     shell = Shell("sharder", settings)
     shell.batch(
@@ -46,6 +51,15 @@ def make_shell(settings: SharderSettings) -> Shell:
         max_records=settings.sharder_batch_records,
     )
     return shell
+
+
+def read_again(settings: Settings, partition: int, first: int, last: int) -> Iterator[Received[Record]]:
+    """Records of a range that were read before. Raises LossDetected where they are gone."""
+    for message, record in read_topic(settings, PAIRS, {partition: first}):
+        if message.offset > last:
+            return
+        if record is not None:
+            yield Received(record, message)
 
 
 def main() -> None:

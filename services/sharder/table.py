@@ -1,4 +1,4 @@
-"""The Parquet beside a shard: one row a sample."""
+"""The Parquet beside a shard: one row a sample, and one for each sample that has left."""
 
 from __future__ import annotations
 
@@ -27,8 +27,11 @@ SCHEMA = pa.schema(
         ("creator", TEXT),
         ("entities", pa.list_(TEXT)),
         ("candidates", pa.list_(TEXT)),
+        ("urls", pa.list_(TEXT)),
+        ("page_urls", pa.list_(TEXT)),
         ("phash", TEXT),
         ("dhash", TEXT),
+        ("hash_version", INTEGER),
         ("heldout", pa.bool_()),
         ("offset", INTEGER),
         ("bytes", INTEGER),

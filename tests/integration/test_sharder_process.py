@@ -5,19 +5,21 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from entityflow.admin import Admin, require_topics
+from entityflow.domain import Sharding
 from entityflow.objects import Objects
 from entityflow.records import Record, Seal, Shard
 from entityflow.settings import Settings
 from entityflow.shards import list_manifests
 from entityflow.stage import Received, Send, produce_all, read_topic
-from services.sharder.cutting import Cutting, Surroundings
-from services.sharder.open_shard import Limits
+from services.sharder.cutting import Cutting
+from tests.cutting import surroundings
 from tests.filtered_pairs import pair
 from tests.integration.command import environment, run_command
 from tests.memory_objects import MemoryObjects
@@ -69,7 +71,7 @@ def events(settings: Settings) -> list[Shard]:
 def undisturbed(settings: Settings, folder: Path) -> dict[str, bytes]:
     """The objects that one sharder makes of the same log in one go."""
     store = MemoryObjects()
-    around = Surroundings(store, folder, Limits(SAMPLES, 1 << 30), 1e9, lambda _: 0, lambda: 0.0)  # type: ignore[arg-type]
+    around = replace(surroundings(folder, SAMPLES, Sharding().max_bytes), objects=store)
     uuid = require_topics(settings, ["filtered-pair"])["filtered-pair"]
     handlers = {partition: Cutting(partition, uuid, around) for partition in range(2)}
     for message, record in read_topic(settings, "filtered-pair"):

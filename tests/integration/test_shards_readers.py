@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -15,9 +16,8 @@ from entityflow.objects import Objects
 from entityflow.records import Record, Seal
 from entityflow.settings import Settings
 from entityflow.shards import list_manifests
-from services.sharder.cutting import Cutting, Surroundings
-from services.sharder.open_shard import Limits
-from tests.filtered_pairs import pair, received
+from tests.cutting import cut_log, surroundings
+from tests.filtered_pairs import pair
 from tests.integration.command import json_of, run_command
 
 PAIRS = 14
@@ -37,11 +37,7 @@ def shard(objects: Objects, tmp_path: Path) -> Shard:
     """Cuts a log into shards of five samples, as the service does."""
 
     def cut(log: list[Record], partition: int = 0, first: int = 0) -> None:
-        around = Surroundings(objects, tmp_path / "spool", Limits(5, 1 << 30), 60.0, lambda _: 0, lambda: 0.0)
-        handler = Cutting(partition, "uuid", around)
-        handler.start()
-        handler.step([received(record, first + at, partition) for at, record in enumerate(log)])
-        handler.close()
+        cut_log(replace(surroundings(tmp_path / "spool", 5), objects=objects), log, partition, first)
 
     return cut
 

@@ -2,8 +2,9 @@
 
 import io
 import json
+import resource
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,13 +14,15 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as effort
 from hypothesis import strategies as st
 
-from entityflow.errors import LossDetected, Retryable
+from entityflow.errors import LossDetected, Retryable, UserError
 from entityflow.records import Record, Seal, Shard
 from entityflow.shards import list_manifests
+from entityflow.stage import Received
 from services.sharder.cutting import Cutting, Surroundings
 from services.sharder.known import MERGED_AT, KnownPictures
 from services.sharder.open_shard import Limits
-from services.sharder.spool import new_folder, remove_left_behind
+from services.sharder.spool import Room, new_folder, remove_left_behind
+from tests.cutting import surroundings
 from tests.filtered_pairs import pair, received
 from tests.memory_objects import MemoryObjects
 
@@ -30,11 +33,6 @@ HANDLERS: list[Cutting] = []
 @pytest.fixture
 def around(tmp_path: Path) -> Surroundings:
     return surroundings(tmp_path)
-
-
-def surroundings(folder: Path, samples: int = 3, size: int = 1 << 30) -> Surroundings:
-    limits = Limits(samples=samples, bytes=size)
-    return Surroundings(MemoryObjects(), folder, limits, 60.0, committed=lambda _: 0, clock=lambda: 0.0)
 
 
 @pytest.fixture(autouse=True)
@@ -275,6 +273,72 @@ class Away(MemoryObjects):
         if self.away:
             raise Retryable("object-store-away")
         return super().put_if_absent(key, data)
+
+
+@pytest.mark.parametrize("spool", [0, 7000, 12_000])
+def test_shards_without_room_on_the_disk_are_read_again_and_are_the_same(tmp_path, spool):
+    log = [pair(0), pair(1), asked(1), pair(0), *(pair(number) for number in range(2, 9)), asked(), pair(9), asked()]
+    roomy, narrow = (surroundings(tmp_path / name) for name in ("roomy", "narrow"))
+    again: list[tuple[int, int]] = []
+
+    def read_again(_partition: int, first: int, last: int) -> Iterator[Received[Record]]:
+        again.append((first, last))
+        return (received(log[at], at) for at in range(first, last + 1))
+
+    cut(roomy, log)
+    cut(replace(narrow, room=Room(spool), read_again=read_again), log, runs=2)
+
+    assert narrow.objects.content == roomy.objects.content
+    assert again
+    assert len(again) == len(ranges(narrow)) if not spool else len(again) < len(ranges(narrow))
+
+
+def test_room_is_given_back_with_each_shard(around):
+    room = Room(7000)
+    around = replace(around, limits=Limits(samples=1, bytes=1 << 30), room=room)
+
+    cut(around, [pair(number) for number in range(9)])
+
+    assert len(ranges(around)) == 9
+    assert room.take(7000)
+
+
+@pytest.fixture
+def largest_file() -> Iterator[Callable[[int], None]]:
+    """Sets the size beyond which no file grows, like a disk that is full then."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+# in the middle of a sample, at the end of the tar, in the table
+@pytest.mark.parametrize("size", [0, 1000, 3000, 7200, 10_000])
+def test_a_full_disk_stops_the_partition_until_there_is_room_and_nothing_is_lost(around, tmp_path, largest_file, size):
+    log = [pair(number, heldout=number == 1) for number in range(4)]
+    batch = [received(record, at) for at, record in enumerate(log)]
+    handler, _ = started(around)
+    largest_file(size)
+    for _ in range(2):
+        with pytest.raises(Retryable, match=r"disk-full: .*: File too large"):
+            handler.step(batch)
+    published_without_room = list(around.objects.content)
+
+    largest_file(resource.RLIM_INFINITY)
+    result = handler.step(batch)
+
+    calm = surroundings(tmp_path / "calm")
+    cut(calm, log)
+    assert published_without_room == []
+    assert around.objects.content == calm.objects.content
+    assert result.finished == 3
+
+
+def test_a_start_without_room_for_what_it_must_know_is_one_line(around, largest_file):
+    cut(around, [pair(number) for number in range(3)])
+    largest_file(10)
+
+    with pytest.raises(UserError, match=f"no room on the disk of {around.folder}"):
+        started(around)
 
 
 def test_a_batch_that_comes_again_after_an_outage_is_taken_once(around):

@@ -1,0 +1,31 @@
+"""A sharder's handler over a store in memory, without a broker."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from entityflow.records import Record
+from entityflow.stage import Received
+from services.sharder.cutting import Cutting, Surroundings
+from services.sharder.open_shard import Limits
+from services.sharder.spool import Room
+from tests.filtered_pairs import received
+from tests.memory_objects import MemoryObjects
+
+
+def surroundings(folder: Path, samples: int = 3, size: int = 1 << 30) -> Surroundings:
+    limits = Limits(samples=samples, bytes=size)
+    return Surroundings(
+        MemoryObjects(), folder, limits, 60.0, lambda _: 0, lambda: 0.0, Room(1 << 30), read_again=never_again
+    )
+
+
+def never_again(partition: int, first: int, last: int) -> Iterator[Received[Record]]:
+    raise AssertionError("there is room")
+
+
+def cut_log(around: Surroundings, log: list[Record], partition: int = 0, first: int = 0, uuid: str = "uuid") -> None:
+    """One sharder reads the whole log, which begins at an offset, in one go."""
+    handler = Cutting(partition, uuid, around)
+    handler.start()
+    handler.step([received(record, first + at, partition) for at, record in enumerate(log)])
+    handler.close()
