@@ -65,6 +65,9 @@ class Tombstones:
     def __len__(self) -> int:
         return len(self._kinds)
 
+    def __contains__(self, tombstone_id: str) -> bool:
+        return tombstone_id in self._kinds
+
     def learn(self, key: str, record: Record | None, _message: object = None) -> None:
         """A record of the topic `tombstone`; a deleted key is remembered no more."""
         if isinstance(record, Tombstone):
@@ -86,11 +89,14 @@ class Tombstones:
             return None
         return self._first(content_id(PAGE, address.url_id), *_host_ids(address.host))
 
+    def of_host(self, host: str) -> str | None:
+        return self._first(*_host_ids(host)) if self._kinds else None
+
     def of_source(self, url: str | None, page_url: str | None) -> str | None:
         """A source of a sample: where the picture was, and the page that showed it."""
         if not self._kinds:
             return None
-        address, page = _parsed(url), _parsed(page_url)
+        address, page = as_address(url), as_address(page_url)
         return (address and self.of_address(address)) or (page and self.of_page(page)) or None
 
     def of_candidate(self, record: Url) -> str | None:
@@ -122,7 +128,8 @@ def _host_ids(host: str) -> tuple[str, ...]:
     return tuple(content_id(HOST, content_id(".".join(labels[at:]))) for at in range(len(labels)))
 
 
-def _parsed(text: str | None) -> WebAddress | None:
+def as_address(text: str | None) -> WebAddress | None:
+    """None for what is no address: nobody could have asked it."""
     if not text:
         return None
     try:

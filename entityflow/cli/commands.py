@@ -34,6 +34,7 @@ COMMANDS = {
     "inspect url": Entry("services.fetcher.command", "inspect_url", "May an address be fetched, and why.", LOOK),
     "inspect text": Entry("services.filter.command", "inspect_text", "What the text rules say.", LOOK),
     "shards": Entry("entityflow.cli.shards", "app", "List, verify and pull shards.", PRODUCT),
+    "forget": Entry("entityflow.cli.forget", "forget", "Remove a picture, address, page or host for good.", PRODUCT),
     "train": Entry("services.trainer.command", "train", "Train CLIP on shards that you have already.", PRODUCT),
     "model": Entry("services.trainer.command", "app", "List and pull models.", PRODUCT),
 }
