@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from entityflow.kafka import AckedProducer, Headers
 from entityflow.settings import Settings
+from entityflow.stage.messages import Send
 from entityflow.stage.producing import Sender
 
 CHUNK = 500
@@ -26,7 +27,7 @@ class Resender:
     def __init__(self, service: str, settings: Settings) -> None:
         self._failures: list[Exception] = []
         self._producer = AckedProducer(settings, self._failures.append)
-        self.sender = Sender(service, settings, self._producer)
+        self._sender = Sender(service, settings, self._producer)
 
     def __enter__(self) -> Resender:
         return self
@@ -36,10 +37,14 @@ class Resender:
 
     def send(self, messages: list[Raw]) -> None:
         """Returns when the broker has all of them; raises what the broker refused for good."""
-        asyncio.run(self._send(messages))
+        asyncio.run(self._until_done(self._sender.produce(messages)))
 
-    async def _send(self, messages: list[Raw]) -> None:
-        sending = asyncio.ensure_future(self.sender.produce(messages))
+    def send_records(self, sends: list[Send]) -> None:
+        """The same for records."""
+        asyncio.run(self._until_done(self._sender.send(sends)))
+
+    async def _until_done(self, work: Coroutine[Any, Any, None]) -> None:
+        sending = asyncio.ensure_future(work)
         while not sending.done():
             await asyncio.wait([sending], timeout=LOOK_SECONDS)
             if self._failures:

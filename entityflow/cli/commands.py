@@ -29,6 +29,7 @@ COMMANDS = {
     "settings": Entry("entityflow.cli.show_settings", "show_settings", "Values in force, and where from.", LOOK),
     "report": Entry("entityflow.cli.report", "report", "Counts by topic and reason, shards, model.", LOOK),
     "topics": Entry("entityflow.cli.topics", "app", "Create, list, describe and tail topics.", LOOK),
+    "retry": Entry("entityflow.cli.retry", "retry", "Send failed candidates again.", LINE),
     "dlq": Entry("entityflow.cli.dlq", "app", "List, show and replay dead letters.", LOOK),
     "inspect image": Entry("services.filter.command", "inspect_image", "Scores, hashes and reason of pictures.", LOOK),
     "inspect url": Entry("services.fetcher.command", "inspect_url", "May an address be fetched, and why.", LOOK),
