@@ -154,7 +154,11 @@ class Admin:
 
         def alter() -> list[TopicPartition]:
             (future,) = self._client.alter_consumer_group_offsets(asked, request_timeout=REQUEST_SECONDS).values()
-            return list(future.result().topic_partitions)
+            places = list(future.result().topic_partitions)
+            for place in places:
+                if place.error is not None and place.error.code() in SETTLING:
+                    raise KafkaException(place.error)
+            return places
 
         _told(self._ask(alter), group)  # an error: a member is there, or was killed just now
 

@@ -29,11 +29,12 @@ from entityflow.logs import configure_logs
 from entityflow.metrics import CONSUMED, DEAD_LETTERS, IN_FLIGHT_RECORDS, PRODUCED, RETRIES, SKIPPED, STEP_SECONDS
 from entityflow.settings import Settings
 from entityflow.signals import stop_on_signals
-from entityflow.stage.deadletter import RejectionLimit, dead_letter_headers
+from entityflow.stage.deadletter import RejectionLimit, Tries, dead_letter_headers
 from entityflow.stage.guard import RetentionGuard
 from entityflow.stage.intake import BACKOFF_SECONDS, decoded
 from entityflow.stage.mapping import Step
 from entityflow.stage.messages import Message, Received
+from entityflow.stage.partitions import odd_headers
 from entityflow.stage.producing import CURRENT, Sender
 from entityflow.stage.table import Apply, Table
 from entityflow.stage.tracker import OffsetTracker
@@ -193,15 +194,17 @@ class FaustStage:
 
     def _message(self, topic: str, raw: Any) -> Message:
         pairs = raw.headers.items() if isinstance(raw.headers, dict) else raw.headers or ()
+        headers = {name: bytes(value or b"") for name, value in pairs}
         return Message(
             topic=topic,
             partition=raw.partition,
             offset=raw.offset,
             key=raw.key,
             value=raw.value,
-            headers={name: bytes(value or b"") for name, value in pairs},
+            headers=headers,
             timestamp_ms=int((raw.timestamp or 0) * 1000),
             topic_uuid=self._uuids[topic],
+            all_headers=odd_headers(list(pairs), headers),
         )
 
     async def _process(self, message: Message, step: Step, tracker: OffsetTracker) -> None:
@@ -215,23 +218,23 @@ class FaustStage:
             self._fail(exc, message)
 
     async def _until_finished(self, message: Message, step: Step) -> None:
-        tries = 0
+        tries = Tries()
         while True:
             try:
                 record = decoded(message)
                 if record is not None:
                     await self._sender.send(await step(Received(record, message)))
-                return self._limit.finished()
+                return self._limit.finished(message.topic, message.partition)
             except Rejected as error:
-                return await self._dead_letter(message, error)
+                return await self._dead_letter(message, error, tries)
             except Retryable as error:
-                await self._back_off(message, error, tries)
-                tries += 1
+                await self._back_off(message, error, tries.count - 1)
+                tries.count += 1
 
-    async def _dead_letter(self, message: Message, error: Rejected) -> None:
+    async def _dead_letter(self, message: Message, error: Rejected, tries: Tries) -> None:
         self._limit.rejected(message, error)
         group = self.settings.group_name(self.service)
-        headers = dead_letter_headers(message, group, self._sender.name, message.topic, error)
+        headers = dead_letter_headers(message, group, self._sender.name, message.topic, error, tries)
         await self._sender.produce([(load_topics()[message.topic].dlq, message.key, message.value, headers, None)])
         DEAD_LETTERS.labels(self.service, message.topic, error.reason).inc()
         self._log.error(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from entityflow.errors import Rejected, Retryable
 from entityflow.records import Record
+from entityflow.stage.deadletter import Tries
 from entityflow.stage.intake import Intake, decoded
 from entityflow.stage.messages import Batch, BatchHandler, Message, Received
 
@@ -139,9 +140,10 @@ class _Worker:
     async def _publish(self, result: Batch, messages: Mapping[int, Message], rejected: Mapping[int, Rejected]) -> None:
         await self._intake.shell.send(result.sends)
         for offset, error in {**rejected, **result.rejected}.items():
-            await self._intake.dead_letter(messages[offset], error)
-        for _ in range(len(messages) - len(rejected) - len(result.rejected)):
-            self._intake.went_well()
+            await self._intake.dead_letter(messages[offset], error, Tries())
+        if messages:
+            partition = next(iter(messages.values())).partition
+            self._intake.went_well(partition, len(messages) - len(rejected) - len(result.rejected))
 
 
 def _decode_all(messages: list[Message]) -> tuple[list[Received[Record]], dict[int, Rejected]]:

@@ -15,7 +15,7 @@ from entityflow.codec import decode
 from entityflow.errors import CodecError, Rejected, Retryable
 from entityflow.metrics import CONSUMED, DEAD_LETTERS, GUARDED, IN_FLIGHT_BYTES, IN_FLIGHT_RECORDS, RETRIES
 from entityflow.records import Record
-from entityflow.stage.deadletter import RejectionLimit, dead_letter_headers
+from entityflow.stage.deadletter import RejectionLimit, Tries, dead_letter_headers
 from entityflow.stage.guard import RetentionGuard
 from entityflow.stage.messages import Message
 from entityflow.stage.partitions import Partitions
@@ -132,21 +132,21 @@ class Intake(ABC):
         await asyncio.gather(*(t.remove(partitions) for t in self.shell.tables if t.follows == self.topic))
         return finished
 
-    async def dead_letter(self, message: Message, error: Rejected) -> None:
+    async def dead_letter(self, message: Message, error: Rejected, tries: Tries) -> None:
         """Write the original bytes to the dead letters and wait for the acknowledgement."""
         self._limit.rejected(message, error)
         if not load_topics()[self.topic].dead_letters:
             raise RuntimeError(f"{self.topic} has no dead-letter topic") from error
         group = self.settings.group_name(self.group)
-        headers = dead_letter_headers(message, group, self.shell.sender.name, self.topic, error)
+        headers = dead_letter_headers(message, group, self.shell.sender.name, self.topic, error, tries)
         await self.shell.sender.produce([(load_topics()[self.topic].dlq, message.key, message.value, headers, None)])
         DEAD_LETTERS.labels(self.shell.service, self.topic, error.reason).inc()
         self.log.error(
             "dead_letter", partition=message.partition, offset=message.offset, reason=error.reason, error=str(error)
         )
 
-    def went_well(self) -> None:
-        self._limit.finished()
+    def went_well(self, partition: int, count: int = 1) -> None:
+        self._limit.finished(self.topic, partition, count)
 
     async def back_off(self, error: Retryable, tries: int) -> None:
         """Sleep before the next try: exponential with full jitter, within BACKOFF_SECONDS."""

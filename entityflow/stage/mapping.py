@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from entityflow.errors import Rejected, Retryable
 from entityflow.metrics import STEP_SECONDS
+from entityflow.stage.deadletter import Tries
 from entityflow.stage.intake import Intake, decoded
 from entityflow.stage.messages import Message, Received, Send
 from entityflow.stage.producing import CURRENT
@@ -56,18 +57,18 @@ class MapIntake(Intake):
             self.release(message)
 
     async def _until_finished(self, message: Message) -> None:
-        tries = 0
+        tries = Tries()
         while True:
             try:
                 record = decoded(message)
                 if record is not None:
                     await self.shell.send(await self._step(Received(record, message)))
-                return self.went_well()
+                return self.went_well(message.partition)
             except Rejected as error:
-                return await self.dead_letter(message, error)
+                return await self.dead_letter(message, error, tries)
             except Retryable as error:
-                await self.back_off(error, tries)
-                tries += 1
+                await self.back_off(error, tries.count - 1)
+                tries.count += 1
 
     def finished(self) -> Mapping[int, int]:
         found = {partition: tracker.committable() for partition, tracker in self._trackers.items()}

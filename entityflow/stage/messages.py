@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
@@ -24,6 +24,12 @@ class Message:
     headers: Mapping[str, bytes]
     timestamp_ms: int
     topic_uuid: str
+    all_headers: tuple[tuple[str, bytes | None], ...] | None = None  # where names repeat or values are missing
+
+    @property
+    def given_headers(self) -> Iterable[tuple[str, bytes | None]]:
+        """The headers exactly as they came."""
+        return self.headers.items() if self.all_headers is None else self.all_headers
 
     @property
     def origin(self) -> Origin:

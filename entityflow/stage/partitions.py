@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -94,15 +94,18 @@ class Partitions:
 
     def _message(self, raw: RawMessage) -> Message:
         _, timestamp = raw.timestamp()
+        given = raw.headers()
+        headers = by_name(given)
         return Message(
             topic=self.topic,
             partition=_known(raw.partition()),
             offset=_known(raw.offset()),
             key=raw.key(),
             value=raw.value(),
-            headers=headers_of(raw),
+            headers=headers,
             timestamp_ms=timestamp,
             topic_uuid=self.topic_uuid,
+            all_headers=odd_headers(given, headers),
         )
 
     async def commit(self, offsets: Mapping[int, int]) -> None:
@@ -232,8 +235,20 @@ async def _coroutine(work: Awaitable[T]) -> T:
 
 def headers_of(raw: RawMessage) -> dict[str, bytes]:
     """The headers of a message by name; of equal names the last counts."""
-    pairs = cast(list[tuple[str, bytes | None]], raw.headers() or [])
+    return by_name(raw.headers())
+
+
+def by_name(given: Any) -> dict[str, bytes]:
+    pairs = cast(list[tuple[str, bytes | None]], given or [])
     return {name: value or b"" for name, value in pairs}
+
+
+def odd_headers(given: Any, named: Mapping[str, bytes]) -> tuple[tuple[str, bytes | None], ...] | None:
+    """The headers as they came, where `named` does not hold all of them; none where it does."""
+    pairs = cast(list[tuple[str, bytes | None]], given or [])
+    if len(pairs) == len(named) and all(value is not None for _, value in pairs):
+        return None
+    return tuple(pairs)
 
 
 def _known(number: int | None) -> int:
