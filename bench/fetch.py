@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-from photos import write
+from photo_web.photos import write
 
 from entityflow.addresses import parse_address
 from entityflow.admin import Admin, create_topics
@@ -43,7 +43,7 @@ SIDE_PIXELS, QUALITY = 256, 95
 DEADLINE_SECONDS = 900.0
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "entityflow-bench"
 TARGETS = {"http": 1.6, "https": 4.0}
-SERVER = Path(__file__).with_name("picture_server.py")
+SERVER = Path(__file__).parent / "photo_web" / "server.py"
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """A server of pictures on many loopback addresses, as cheap as it can be: benchmarks share its cores.
 
-    python bench/picture_server.py FOLDER HOSTS [--tls CERTIFICATE KEY] [--latency SECONDS]
+    python bench/photo_web/server.py FOLDER HOSTS [--tls CERTIFICATE KEY] [--latency SECONDS]
 
 Listens on one port of 127.0.0.1 to 127.0.0.HOSTS, keeps connections alive, and prints the port. Every file of FOLDER is
 held in memory; `/_first` answers when the first picture of the run was asked for (epoch seconds), and begins a new run.

@@ -1,6 +1,6 @@
 """Photo-like JPEGs of web sizes for benchmarks: noise of many scales, the same bytes for the same number.
 
-    python bench/photos.py FOLDER [COUNT]
+    python bench/photo_web/photos.py FOLDER [COUNT]
 
 640 x 480 to 2048 x 1536, about 150 kB in the mean: what image search offers.
 """
