@@ -30,22 +30,22 @@ def written(width: float, height: float, luma: Iterable[float], chroma: Iterable
     return f"{min(255, max(0, shape)):02x}{digits}"
 
 
-def alike(one: str | None, other: str | None) -> bool:
+def alike(one: str | None, other: str | None, looseness: float = 1.0) -> bool:
     """Whether two pictures can be copies of each other; true where one of them has no detail to compare.
 
-    A grey copy of a coloured picture is a copy: colours are compared only where both have some.
+    looseness: times the limits; over 1 for copies that were cropped or written upon. A grey copy of a coloured picture is a copy: colours are compared only where both have some.
     """
     if one is None or other is None or len(one) != LENGTH or len(other) != LENGTH:
         return True
-    if abs(int(one[:2], 16) - int(other[:2], 16)) > MAX_SHAPE_STEPS:
+    if abs(int(one[:2], 16) - int(other[:2], 16)) > MAX_SHAPE_STEPS * looseness:
         return False
     mine, theirs = _levels(one[2:]), _levels(other[2:])
-    if _rms(mine[:LUMA_FIELDS], theirs[:LUMA_FIELDS]) > MAX_LUMA_LEVELS:
+    if _rms(mine[:LUMA_FIELDS], theirs[:LUMA_FIELDS]) > MAX_LUMA_LEVELS * looseness:
         return False
     mine, theirs = mine[LUMA_FIELDS:], theirs[LUMA_FIELDS:]
     if _is_grey(mine) or _is_grey(theirs):
         return True
-    return _rms(mine, theirs) <= MAX_CHROMA_LEVELS
+    return _rms(mine, theirs) <= MAX_CHROMA_LEVELS * looseness
 
 
 def _levels(digits: str) -> list[int]:

@@ -136,7 +136,7 @@ class FilterRules(Section):
         default=BENCHMARK_MIRRORS, description="hosts, or host/path beginnings, whose pictures are never taken"
     )
     max_benchmark_distance: int = Field(
-        default=10, ge=-1, le=64, description="nearer to a benchmark's picture is dropped, in bits of 64; -1 = none"
+        default=10, ge=-1, le=16, description="as near to a benchmark's picture is dropped, in bits of 64; -1 = none"
     )
     max_text_pictures: int = Field(default=10, ge=1, description="`refilter` drops a text that more pictures bear")
 

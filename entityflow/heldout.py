@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from entityflow.ids import content_id
 
+HELDOUT = "heldout"  # as a benchmark: its number is 0
 HEX_DIGITS = 13  # 52 bits: what a float holds exactly
 
 

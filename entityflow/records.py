@@ -158,18 +158,26 @@ class Hashes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Benchmark:
+    """The nearest look-alike in the benchmark index of that version; name empty and distance 64 where it has none.
+
+    Version 0 with the name `heldout` is our own held-out samples.
+    """
+
+    index_version: int
+    name: str
+    distance: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Fingerprint:
+    """The filter's question about an image; with `benchmark` a picture of that benchmark, to be kept away from."""
+
     image_id: str
     origin: Origin
     passed: bool
     hashes: Hashes | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Benchmark:
-    index_version: int
-    name: str
-    distance: int
+    benchmark: Benchmark | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

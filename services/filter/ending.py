@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from entityflow.heldout import HELDOUT
 from entityflow.records import Amend, FilteredPair, Image, Match, Origin, PairEntity, PairSource, Url
 from services.filter.judging import Judgement
 
 ACCEPTED, MERGED, UNKNOWN_PICTURE = "accepted", "merged", "unknown-picture"
+BENCHMARK, NEAR_HELDOUT = "benchmark", "near-heldout"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,8 @@ def ending(image: Image, origin: Origin, judgement: Judgement, match: Match, hel
         return Ending(ACCEPTED, _pair(image, origin, judgement, match, heldout))
     if judgement.reason is not None:
         return Ending(judgement.reason)
+    if match.benchmark is not None and match.canonical_id is None:
+        return Ending(NEAR_HELDOUT if match.benchmark.name == HELDOUT else BENCHMARK)
     if match.canonical_id is not None:
         return Ending(MERGED, _merge(image, judgement, match, match.canonical_id))
     if image.candidate.refetch:

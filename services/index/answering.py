@@ -14,10 +14,11 @@ import structlog
 
 from entityflow.heldout import is_heldout
 from entityflow.metrics import INDEX_HOT_ROWS, INDEX_VERDICTS
-from entityflow.records import Fingerprint, Match, Record
+from entityflow.records import Benchmark, Fingerprint, Match, Record
 from entityflow.stage import Batch, Received, Send
+from services.index.guarded import Guarded
 from services.index.state import DiskState
-from services.index.verdicts import Judge, Registered
+from services.index.verdicts import Cuts, Judge, Refused, Registered, Verdict
 
 RESTORE_RECORDS = 2000
 
@@ -33,28 +34,32 @@ class FingerprintHandler:
     """
 
     def __init__(
-        self, open_state: OpenState, committed: Committed, answers: Answers, row_limit: int, heldout_share: float
+        self, open_state: OpenState, committed: Committed, answers: Answers, row_limit: int, cuts: Cuts
     ) -> None:
         self._open, self._committed, self._answers = open_state, committed, answers
-        self._row_limit, self._heldout_share = row_limit, heldout_share
+        self._row_limit, self._cuts = row_limit, cuts
 
     def start(self) -> int | None:
         """Begin where the group stands; a state that is not as far is rebuilt from the answers."""
         self._state = self._open()
-        self._judge = Judge(self._state, self._row_limit)
+        self._judge = self._made_judge()
         committed, applied = self._committed(), self._state.applied
         if applied is None or applied < committed:
             self._rebuild(applied, committed)
         return None
 
+    def _made_judge(self) -> Judge:
+        return Judge(self._state, self._row_limit, self._cuts)
+
     def _rebuild(self, applied: int | None, committed: int) -> None:
         log = structlog.get_logger()
         log.info("index_rebuild_started", applied=applied, committed=committed)
         count = 0
-        for chunk in _chunks(filter(None, map(registered_of, self._answers()))):
+        for chunk in _chunks(filter(None, map(verdict_of, self._answers()))):
             self._state.write(self._judge.restore(chunk), None)
             count += len(chunk)
         self._state.write(self._judge.restore(()), committed)
+        self._judge = self._made_judge()
         log.info("index_rebuild_finished", verdicts=count, applied=committed)
 
     def step(self, batch: list[Received[Record]]) -> Batch:
@@ -65,8 +70,8 @@ class FingerprintHandler:
         INDEX_HOT_ROWS.inc(change.hot_rows)
         sends = []
         for (seq, fingerprint), answer in zip(asked, answers, strict=True):
-            INDEX_VERDICTS.labels(_verdict(answer)).inc()
-            sends.append(Send("match", match_of(seq, fingerprint, answer, self._heldout_share)))
+            INDEX_VERDICTS.labels(_word(answer)).inc()
+            sends.append(Send("match", match_of(seq, fingerprint, answer, self._cuts.heldout_share)))
         return Batch(sends=sends)
 
     def tick(self) -> Batch | None:
@@ -76,43 +81,68 @@ class FingerprintHandler:
         self._state.close()
 
 
-def match_of(seq: int, fingerprint: Fingerprint, answer: Registered | None, heldout_share: float) -> Match:
+def match_of(seq: int, fingerprint: Fingerprint, answer: Verdict, heldout_share: float) -> Match:
     """The record that answers a fingerprint; for an image that is not registered, with the asker's own origin."""
-    heldout = is_heldout(fingerprint.image_id, heldout_share)
-    if answer is None:
-        return Match(image_id=fingerprint.image_id, origin=fingerprint.origin, seq=seq, heldout=heldout)
+    match answer:
+        case Registered():
+            return Match(
+                image_id=answer.image_id,
+                origin=answer.origin,
+                hashes=answer.hashes,
+                seq=answer.seq,
+                canonical_id=answer.canonical_id,
+                distance=answer.distance,
+                benchmark=answer.benchmark,
+                heldout=is_heldout(fingerprint.image_id, heldout_share),
+            )
+        case Guarded():
+            return Match(
+                image_id=fingerprint.image_id,
+                hashes=answer.hashes,
+                seq=answer.seq,
+                benchmark=Benchmark(index_version=answer.version, name=answer.name, distance=0),
+            )
     return Match(
-        image_id=answer.image_id,
-        origin=answer.origin,
-        hashes=answer.hashes,
-        seq=answer.seq,
-        canonical_id=answer.canonical_id,
-        distance=answer.distance,
-        heldout=heldout,
+        image_id=fingerprint.image_id,
+        origin=fingerprint.origin,
+        seq=seq,
+        benchmark=answer.nearest if answer else None,
+        heldout=is_heldout(fingerprint.image_id, heldout_share),
     )
 
 
-def registered_of(match: Match) -> Registered | None:
-    """What an answer says about the state; none where it said unknown."""
-    if match.canonical_id is None or match.hashes is None or match.origin is None:
+def verdict_of(match: Match) -> Registered | Guarded | None:
+    """What an answer says about the state; none where it said unknown or refused."""
+    if match.hashes is None:
         return None
-    return Registered(
-        image_id=match.image_id,
-        seq=match.seq,
-        canonical_id=match.canonical_id,
-        distance=match.distance,
-        hashes=match.hashes,
-        origin=match.origin,
-    )
+    if match.canonical_id is not None and match.origin is not None:
+        return Registered(
+            image_id=match.image_id,
+            seq=match.seq,
+            canonical_id=match.canonical_id,
+            distance=match.distance,
+            hashes=match.hashes,
+            origin=match.origin,
+            benchmark=match.benchmark,
+        )
+    if match.benchmark is not None:
+        version, name = match.benchmark.index_version, match.benchmark.name
+        return Guarded(seq=match.seq, name=name, version=version, hashes=match.hashes)
+    return None
 
 
-def _verdict(answer: Registered | None) -> str:
-    if answer is None:
-        return "unknown"
-    return "canonical" if answer.is_canonical else "copy"
+def _word(answer: Verdict) -> str:
+    match answer:
+        case Registered():
+            return "canonical" if answer.is_canonical else "copy"
+        case Refused():
+            return "refused"
+        case Guarded():
+            return "benchmark"
+    return "unknown"
 
 
-def _chunks(known: Iterable[Registered]) -> Iterator[list[Registered]]:
+def _chunks(known: Iterable[Registered | Guarded]) -> Iterator[list[Registered | Guarded]]:
     rest = iter(known)
     while chunk := list(islice(rest, RESTORE_RECORDS)):
         yield chunk

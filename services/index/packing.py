@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import struct
 
-from entityflow.records import Hashes, Origin
+from entityflow.records import Benchmark, Hashes, Origin
+from services.index.guarded import Guarded
 from services.index.verdicts import Entry, Registered
 
 IMAGE_BYTES = 32
 ENTRY = struct.Struct(">6s8s")
 REGISTERED = struct.Struct(">Q32sb8s8sHBiQBB")
+BENCHMARK = struct.Struct(">IB")  # behind a registered picture that has one, with the name after it
+GUARDED = struct.Struct(">I8s8sHB")
 NO_DISTANCE = -1
+GUARDED_PREFIX = b"g"
 
 
 def image_key(image_id: str) -> bytes:
@@ -19,6 +23,10 @@ def image_key(image_id: str) -> bytes:
 
 def canonical_key(seq: int) -> bytes:
     return b"c" + seq.to_bytes(8, "big")
+
+
+def guarded_key(known: Guarded) -> bytes:
+    return GUARDED_PREFIX + known.seq.to_bytes(8, "big")
 
 
 def row_key(key: bytes) -> bytes:
@@ -53,6 +61,41 @@ def pack_registered(known: Registered) -> bytes:
         )
         + uuid
         + detail
+        + _pack_benchmark(known.benchmark)
+    )
+
+
+def _pack_benchmark(benchmark: Benchmark | None) -> bytes:
+    if benchmark is None:
+        return b""
+    return BENCHMARK.pack(benchmark.index_version, benchmark.distance) + benchmark.name.encode()
+
+
+def _unpack_benchmark(packed: bytes) -> Benchmark | None:
+    if not packed:
+        return None
+    version, apart = BENCHMARK.unpack_from(packed)
+    return Benchmark(index_version=version, name=packed[BENCHMARK.size :].decode(), distance=apart)
+
+
+def pack_guarded(known: Guarded) -> bytes:
+    """All but the seq, which is the key."""
+    hashes, detail = known.hashes, bytes.fromhex(known.hashes.detail or "")
+    head = GUARDED.pack(
+        known.version, bytes.fromhex(hashes.phash), bytes.fromhex(hashes.dhash), hashes.version, len(detail)
+    )
+    return head + detail + known.name.encode()
+
+
+def unpack_guarded(key: bytes, packed: bytes) -> Guarded:
+    version, phash, dhash, hash_version, length = GUARDED.unpack_from(packed)
+    end = GUARDED.size + length
+    detail = packed[GUARDED.size : end].hex()
+    return Guarded(
+        seq=int.from_bytes(key[1:], "big"),
+        name=packed[end:].decode(),
+        version=version,
+        hashes=Hashes(phash=phash.hex(), dhash=dhash.hex(), version=hash_version, detail=detail or None),
     )
 
 
@@ -61,7 +104,8 @@ def unpack_registered(image_id: str, packed: bytes) -> Registered:
         REGISTERED.unpack_from(packed)
     )
     uuid_end = REGISTERED.size + uuid_length
-    detail = packed[uuid_end : uuid_end + detail_length].hex()
+    detail_end = uuid_end + detail_length
+    detail = packed[uuid_end:detail_end].hex()
     return Registered(
         image_id=image_id,
         seq=seq,
@@ -71,4 +115,5 @@ def unpack_registered(image_id: str, packed: bytes) -> Registered:
             phash=phash.hex(), dhash=dhash.hex(), version=version, low_detail=bool(plain), detail=detail or None
         ),
         origin=Origin(topic_uuid=packed[REGISTERED.size : uuid_end].decode(), partition=partition, offset=offset),
+        benchmark=_unpack_benchmark(packed[detail_end:]),
     )

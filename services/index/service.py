@@ -1,6 +1,7 @@
 """index: fingerprint -> match
 
-Answers for every picture whether it is known, a copy of a known one, or new: the one judge of duplicates.
+Answers for every picture whether it is known, a copy of a known one, new, or too near to a picture that is kept out of
+training: the one judge of duplicates.
 Safe to replay: an answer depends on the order of `fingerprint` alone, and what was answered once is answered again.
 """
 
@@ -23,7 +24,7 @@ TOPIC, GROUP = "fingerprint", "index"
 def build(settings: IndexSettings) -> Shell:
     """The service, wired and not yet running."""
     shell = Shell("index", settings)
-    heldout_share = settings.heldout_share()
+    cuts = settings.cuts()
     folder = settings.state_dir / "index" / (settings.prefix or "main")
 
     def committed() -> int:
@@ -36,7 +37,7 @@ def build(settings: IndexSettings) -> Shell:
         def open_state() -> DiskState:
             return DiskState(folder, topic_uuid, settings.index_cache_bytes)
 
-        return FingerprintHandler(open_state, committed, answers, settings.index_row_limit, heldout_share)
+        return FingerprintHandler(open_state, committed, answers, settings.index_row_limit, cuts)
 
     shell.batch(TOPIC, handler, max_records=settings.index_batch_records)
     return shell

@@ -6,8 +6,7 @@ from pydantic import Field
 
 from entityflow.domain import Domain, load_domain
 from entityflow.settings import MIB, Settings
-
-DEFAULT_HELDOUT_SHARE = Domain.model_fields["heldout_share"].default
+from services.index.verdicts import Cuts
 
 
 class IndexSettings(Settings):
@@ -17,6 +16,9 @@ class IndexSettings(Settings):
     index_row_limit: int = Field(256, gt=0, description="canonicals a row holds; a full one keeps the earliest")
     index_cache_bytes: int = Field(128 * MIB, gt=0, description="block cache of the state")
 
-    def heldout_share(self) -> float:
-        """The domain's, or that of a domain that does not say."""
-        return load_domain(self.domain).heldout_share if self.domain else float(DEFAULT_HELDOUT_SHARE)
+    def cuts(self) -> Cuts:
+        """The domain's, or those of a domain that does not say."""
+        if self.domain is None:
+            return Cuts(heldout_share=float(Domain.model_fields["heldout_share"].default))
+        domain = load_domain(self.domain)
+        return Cuts(domain.heldout_share, domain.filter.max_benchmark_distance)

@@ -5,7 +5,8 @@ A lost or stale folder costs a rebuild, never a verdict: every verdict is in the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +14,24 @@ from rocksdict import BlockBasedOptions, Cache, Options, Rdict, WriteBatch
 
 from entityflow.errors import UserError
 from services.index.blocks import Row
+from services.index.guarded import Guarded
 from services.index.packing import (
+    GUARDED_PREFIX,
     canonical_key,
+    guarded_key,
     image_key,
+    pack_guarded,
     pack_registered,
     pack_row,
     row_key,
+    unpack_guarded,
     unpack_registered,
     unpack_row,
 )
 from services.index.verdicts import Change, Entry, Registered
 
 APPLIED, TOPIC, FORMAT = b"m.applied", b"m.topic", b"m.format"
-FORMAT_VERSION = b"1"
+FORMAT_VERSION = b"2"
 
 
 class DiskState:
@@ -33,27 +39,38 @@ class DiskState:
 
     def __init__(self, folder: Path, topic_uuid: str, cache_bytes: int) -> None:
         """Open or make the folder. UserError: another process holds it, the disk is full, or it is another topic's."""
-        self._folder = folder
+        self._folder, self._cache_bytes = folder, cache_bytes
+        self._db = self._opened()
+        if self._db.get(TOPIC) is not None and self._db.get(FORMAT) != FORMAT_VERSION:
+            self._begin_anew()
+        self._claim(topic_uuid)
+
+    def _opened(self) -> Rdict:
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._db = Rdict(str(folder), _options(cache_bytes))
+            self._folder.mkdir(parents=True, exist_ok=True)
+            return Rdict(str(self._folder), _options(self._cache_bytes))
         except Exception as exc:
             raise UserError(
-                f"index state in {folder}: {exc}",
+                f"index state in {self._folder}: {exc}",
                 hint="one index process at a time uses it; is the disk full or the folder read-only?",
             ) from exc
-        self._claim(topic_uuid)
+
+    def _begin_anew(self) -> None:
+        """Another release wrote it in another way: it is made again from the answers."""
+        self._db.close()
+        Rdict.destroy(str(self._folder), _options(self._cache_bytes))
+        self._db = self._opened()
 
     def _claim(self, topic_uuid: str) -> None:
         owner = self._db.get(TOPIC)
         if owner is None:
             self._db[TOPIC] = topic_uuid.encode()
             self._db[FORMAT] = FORMAT_VERSION
-        elif owner != topic_uuid.encode() or self._db.get(FORMAT) != FORMAT_VERSION:
+        elif owner != topic_uuid.encode():
             self.close()
             raise UserError(
-                f"index state in {self._folder} belongs to a fingerprint topic {owner.decode()}"
-                f" of format {FORMAT_VERSION.decode()}, this one is {topic_uuid}",
+                f"index state in {self._folder} belongs to a fingerprint topic {owner.decode()},"
+                f" this one is {topic_uuid}",
                 hint="the topic was made anew: use another prefix, or remove the folder and the match topic too",
             )
 
@@ -80,6 +97,11 @@ class DiskState:
         found = self._many([row_key(key) for key in keys])
         return {key: unpack_row(packed) for key, packed in zip(keys, found, strict=True) if packed is not None}
 
+    def guarded(self) -> Iterator[Guarded]:
+        """Every guarded picture, by seq."""
+        entries: Iterator[Any] = self._db.items(from_key=GUARDED_PREFIX)
+        return (unpack_guarded(key, packed) for key, packed in takewhile(_is_guarded, entries))
+
     def _many(self, keys: Iterable[bytes]) -> list[bytes | None]:
         asked: list[Any] = list(keys)
         return list(self._db.get(asked) or ()) if asked else []
@@ -93,6 +115,8 @@ class DiskState:
                 batch.put(canonical_key(known.seq), bytes.fromhex(known.image_id))
         for key, entries in change.rows.items():
             batch.put(row_key(key), pack_row(entries))
+        for guarded in change.guarded:
+            batch.put(guarded_key(guarded), pack_guarded(guarded))
         if applied is not None:
             batch.put(APPLIED, applied.to_bytes(8, "big"))
         try:
@@ -104,6 +128,10 @@ class DiskState:
 
     def close(self) -> None:
         self._db.close()
+
+
+def _is_guarded(entry: tuple[bytes, bytes]) -> bool:
+    return entry[0].startswith(GUARDED_PREFIX)
 
 
 def _options(cache_bytes: int) -> Options:

@@ -5,6 +5,7 @@ import pytest
 
 from entityflow.records import (
     Amend,
+    Benchmark,
     FilteredPair,
     Fingerprint,
     Hashes,
@@ -71,6 +72,14 @@ def test_what_was_accepted_once_stays_accepted_under_other_rules():
 
     assert found.result == "accepted"
     assert found.record.texts == (TEXT,)
+
+
+@pytest.mark.parametrize(("name", "reason"), [("heldout", "near-heldout"), ("cub-200", "benchmark")])
+def test_what_is_too_near_to_a_guarded_picture_ends_with_its_reason(name, reason):
+    refused = replace(match(None), benchmark=Benchmark(index_version=1, name=name, distance=6))
+
+    assert ending(IMAGE, HERE, GOOD, refused, heldout=False).result == reason
+    assert ending(IMAGE, HERE, BAD, refused, heldout=False).result == "short-text"
 
 
 def test_the_same_picture_of_another_candidate_is_merged_into_itself():

@@ -2,6 +2,7 @@ from entityflow.records import Fingerprint, Hashes, Origin
 from entityflow.stage import Message, Received
 from services.index.answering import FingerprintHandler
 from services.index.state import DiskState
+from services.index.verdicts import Cuts
 
 LOOK = Hashes(phash="c3d1e0f0a5b49687", dhash="1f3e7c78f0e1c387", version=1, detail="80" + "7" * 96)
 NEAR = Hashes(phash="c3d1e0f0a5b49686", dhash="0000000000000001", version=1)
@@ -21,7 +22,9 @@ LOG = [received(0, 1, LOOK), received(1, 2, NEAR), received(2, 1, None), receive
 
 
 def handler(folder, committed=0, answers=()):
-    return FingerprintHandler(lambda: DiskState(folder, "uuid", 1 << 20), lambda: committed, lambda: answers, 256, 0.2)
+    return FingerprintHandler(
+        lambda: DiskState(folder, "uuid", 1 << 20), lambda: committed, lambda: answers, 256, Cuts(0.2)
+    )
 
 
 def matches(batch):

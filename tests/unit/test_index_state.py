@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import pytest
 
 from entityflow.errors import UserError
-from entityflow.records import Hashes, Origin
-from services.index.state import DiskState
+from entityflow.records import Benchmark, Hashes, Origin
+from services.index.guarded import Guarded
+from services.index.state import FORMAT, DiskState
 from services.index.verdicts import Change, Entry, Registered
 
 CACHE_BYTES = 1 << 20
@@ -61,3 +64,32 @@ def test_a_new_state_has_applied_nothing(tmp_path):
     assert state.applied is None
     assert state.images([]) == {}
     state.close()
+
+
+def test_guarded_pictures_and_a_pair_s_nearest_benchmark_are_there_again(tmp_path):
+    look = Hashes(phash="0" * 16, dhash="f" * 16, version=1, detail="80" + "7" * 96)
+    guarded = [Guarded(seq=n, name="büsche", version=n, hashes=look) for n in (3, 300)]
+    nearest = Benchmark(index_version=2, name="cub-200", distance=12)
+    pair = replace(registered(1, detail="80" + "7" * 96), benchmark=nearest)
+    state = DiskState(tmp_path, "uuid", CACHE_BYTES)
+
+    state.write(Change(registered=[pair], rows={b"p1.0abcd": []}, hot_rows=0, guarded=guarded), applied=9)
+    state.close()
+    again = DiskState(tmp_path, "uuid", CACHE_BYTES)
+
+    assert list(again.guarded()) == guarded
+    assert again.images([pair.image_id]) == {pair.image_id: pair}
+    again.close()
+
+
+def test_a_state_of_another_format_is_made_anew(tmp_path):
+    old = DiskState(tmp_path, "uuid", CACHE_BYTES)
+    old.write(Change(registered=[registered(1)], rows={}, hot_rows=0), applied=9)
+    old._db[FORMAT] = b"0"
+    old.close()
+
+    made_anew = DiskState(tmp_path, "uuid", CACHE_BYTES)
+
+    assert made_anew.applied is None
+    assert made_anew.images([registered(1).image_id]) == {}
+    made_anew.close()

@@ -16,7 +16,7 @@ class MemoryState:
     """The seam that DiskState fills in the service."""
 
     def __init__(self):
-        self.known, self.stored_rows = {}, {}
+        self.known, self.stored_rows, self.stored_guarded = {}, {}, {}
 
     def images(self, image_ids):
         return {image_id: self.known[image_id] for image_id in image_ids if image_id in self.known}
@@ -27,7 +27,11 @@ class MemoryState:
     def rows(self, keys):
         return {key: list(self.stored_rows[key]) for key in keys if key in self.stored_rows}
 
+    def guarded(self):
+        return [self.stored_guarded[seq] for seq in sorted(self.stored_guarded)]
+
     def take_up(self, change):
+        self.stored_guarded.update({one.seq: one for one in change.guarded})
         self.known.update({one.image_id: one for one in change.registered})
         self.stored_rows.update(change.rows)
 
