@@ -169,6 +169,7 @@ def _public_suffixes() -> tldextract.TLDExtract:
     return tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None, include_psl_private_domains=True)
 
 
+@lru_cache(maxsize=65536)
 def is_ip(host: str) -> bool:
     try:
         ipaddress.ip_address(host)
@@ -177,6 +178,7 @@ def is_ip(host: str) -> bool:
     return True
 
 
+@lru_cache(maxsize=65536)
 def is_loopback(host: str) -> bool:
     """Whether the host itself says that it is this machine; a name is not looked up."""
     if host == "localhost" or host.endswith(".localhost"):
@@ -198,6 +200,7 @@ def _nat64(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
     return ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF) if ip in ipaddress.IPv6Network("64:ff9b::/96") else None
 
 
+@lru_cache(maxsize=65536)
 def is_private(host: str) -> bool:
     """Whether the host names a machine that no web page may send us to, as far as its text tells."""
     if is_ip(host):
