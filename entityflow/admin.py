@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from confluent_kafka import (
-    Consumer,
     ConsumerGroupTopicPartitions,
     KafkaError,
     KafkaException,
@@ -20,7 +19,7 @@ from confluent_kafka.cimpl import NewTopic
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
 
 from entityflow.errors import UserError
-from entityflow.kafka import client_properties, group_reader
+from entityflow.kafka import GroupOffsets, client_properties
 from entityflow.settings import Settings
 from entityflow.topics import DAY_MS, DLQ_RETENTION_DAYS, Topic, dead_letter_topics, load_topics
 
@@ -81,7 +80,7 @@ class Admin:
         self.settings = settings
         self._client = AdminClient(client_properties(settings))
         self._ask = Ask(settings.kafka_bootstrap)
-        self._groups: dict[str, Consumer] = {}
+        self._groups: dict[str, GroupOffsets] = {}
 
     def uuids(self, topics: Iterable[str]) -> dict[str, str]:
         """The broker's id of each topic that exists."""
@@ -131,17 +130,12 @@ class Admin:
         places = [TopicPartition(name, partition) for partition in range(self.partitions([topic]).get(topic, 0))]
         if not places:
             return {}
-        found = self._ask(lambda: self._of_group(group).committed(places, timeout=REQUEST_SECONDS))
+        found = self._ask(lambda: self._of_group(group).committed(places, REQUEST_SECONDS))
         return {at.partition: at.offset for at in _told(found, group) if at.offset >= 0}
 
-    def _of_group(self, group: str) -> Consumer:
-        """A consumer that knows the group and never joins it.
-
-        An AdminClient has no group: an OffsetFetch answered NOT_COORDINATOR, as in the first seconds of a broker,
-        makes librdkafka (2.16 and before) use the group it does not have, and the process dies of it.
-        """
+    def _of_group(self, group: str) -> GroupOffsets:
         if group not in self._groups:
-            self._groups[group] = group_reader(self.settings, group)
+            self._groups[group] = GroupOffsets(self.settings, group)
         return self._groups[group]
 
     def commit(self, group: str, topic: str, offsets: Mapping[int, int]) -> None:

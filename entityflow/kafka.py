@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import os
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import structlog
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 from entityflow.errors import UserError
 from entityflow.settings import Settings
 
-Headers = Sequence[tuple[str, bytes]]
-OnDelivery = Callable[[KafkaError | None], None]
+Headers = list[tuple[str, bytes]]
+OnAcknowledged = Callable[[], None]
 OnFatal = Callable[[Exception], None]
 
 FATAL_CODES = {KafkaError._AUTHENTICATION, KafkaError._SSL, KafkaError._FATAL}
-POLL_SECONDS = 0.05
 
 
 def client_properties(settings: Settings, on_fatal: OnFatal | None = None) -> dict[str, Any]:
@@ -104,13 +102,24 @@ def reader(settings: Settings) -> Consumer:
     return Consumer({**client_properties(settings), **reader_properties()})
 
 
-def group_reader(settings: Settings, group: str) -> Consumer:
-    """For asking what a group has committed; it never joins."""
-    return Consumer({**client_properties(settings), **_unjoined(), "group.id": settings.group_name(group)})
+class GroupOffsets:
+    """Asks what a group has committed, as a consumer of the group that never joins it.
+
+    An AdminClient has no group: an OffsetFetch answered NOT_COORDINATOR, as in the first seconds of a broker, makes
+    librdkafka (2.16 and before) use the group it does not have, and the process dies of it.
+    """
+
+    def __init__(self, settings: Settings, group: str) -> None:
+        name = settings.group_name(group)
+        self._consumer = Consumer({**client_properties(settings), **_unjoined(), "group.id": name})
+
+    def committed(self, places: list[TopicPartition], seconds: float) -> list[TopicPartition]:
+        """The places with their offsets, or with an error of their own; raises KafkaException."""
+        return self._consumer.committed(places, timeout=seconds)
 
 
 class AckedProducer:
-    """An idempotent producer and the thread that serves its delivery reports.
+    """An idempotent producer whose delivery reports are called by `poll`, in the caller's thread.
 
     A delivery that fails for good is told to `on_fatal`: the process must end, uncommitted.
     """
@@ -118,13 +127,6 @@ class AckedProducer:
     def __init__(self, settings: Settings, on_fatal: OnFatal) -> None:
         self._on_fatal = on_fatal
         self._producer = Producer({**client_properties(settings, on_fatal), **producer_properties(settings)})
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._serve, name="producer", daemon=True)
-        self._thread.start()
-
-    def _serve(self) -> None:
-        while not self._stopping.is_set():
-            self._producer.poll(POLL_SECONDS)
 
     def produce(
         self,
@@ -133,24 +135,27 @@ class AckedProducer:
         value: bytes | None,
         headers: Headers,
         partition: int | None,
-        on_delivery: OnDelivery,
+        on_acknowledged: OnAcknowledged,
     ) -> None:
-        """Hand over one message; `on_delivery` is called in the producer's thread. BufferError: the queue is full."""
+        """Hand over one message; `on_acknowledged` is called by a later `poll`. BufferError: the queue is full."""
 
         def delivered(error: KafkaError | None, _message: object) -> None:
-            if error is not None:
+            if error is None:
+                on_acknowledged()
+            else:  # the record stays unfinished
                 self._on_fatal(UserError(f"Kafka refused a record for {topic}: {error.str()}"))
-            on_delivery(error)
 
-        place: dict[str, Any] = {} if partition is None else {"partition": partition}
+        place = -1 if partition is None else partition
         try:
-            self._producer.produce(topic, value, key, headers=list(headers), on_delivery=delivered, **place)
+            self._producer.produce(topic, value, key, place, delivered, headers=headers)  # type: ignore[arg-type]
         except KafkaException as exc:
             raise UserError(f"Kafka refused a record for {topic}: {exc.args[0].str()}") from exc
+
+    def poll(self) -> None:
+        """Call what was reported since the last call; does not wait."""
+        self._producer.poll(0)
 
     def close(self, seconds: float) -> int:
         """Wait for what is under way; returns how many messages are still unacknowledged."""
         left: int = self._producer.flush(seconds)
-        self._stopping.set()
-        self._thread.join()
         return left

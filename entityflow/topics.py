@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from operator import attrgetter
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -95,52 +96,43 @@ def dead_letter_topics() -> Iterator[tuple[str, int]]:
     return ((topic.dlq, topic.dead_letters) for topic in load_topics().values() if topic.dead_letters)
 
 
-def key_of(topic: str, record: Record) -> str | None:
-    """The key under which a record lies in a topic; none where only the writer knows it (host key, seal)."""
-    match record:
-        case records.Entity() | records.Query():
-            return record.id
-        case records.Coverage():
-            return record.entity_id
-        case records.Outcome():
-            return record.entity_id or record.candidate_id
-        case records.Image() | records.Match() | records.FilteredPair() | records.Amend():
-            return record.image_id
-        case records.Fingerprint():
-            return None
-        case records.Shard():
-            return record.shard_id
-        case records.Model():
-            return record.version
-        case records.Host():
-            return record.host_key
-        case records.Address():
-            return record.url_id
-        case records.Tombstone():
-            return record.id
-        case _:
-            return None
+def key_of(record: Record) -> str | None:
+    """The key under which a record lies in its topic; none where only the writer knows it (host key, seal)."""
+    key = _KEYS.get(type(record))
+    return None if key is None else key(record)
 
 
 def message_id(record: Record) -> str:
     """The id of what a message holds, for its `msg-id` header: the same again after a replay."""
-    match record:
-        case records.Url():
-            return record.candidate_id
-        case records.Image() | records.Fingerprint() | records.Match() | records.FilteredPair():
-            return record.image_id
-        case records.Amend():
-            return content_id(record.kind, record.image_id, record.candidate_id or "")
-        case records.Seal():
-            return f"seal-{record.partition}-{record.start}"
-        case records.Outcome():
-            return content_id(record.candidate_id, record.stage, record.result)
-        case records.Shard():
-            return f"{record.shard_id}.v{record.version}"
-        case records.Coverage():
-            return f"{record.entity_id}.{record.round}"
-        case _:
-            return key_of("", record) or ""
+    return _IDS[type(record)](record)
+
+
+_KEYS: Mapping[type, Callable[[Any], str]] = {
+    records.Entity: attrgetter("id"),
+    records.Query: attrgetter("id"),
+    records.Coverage: attrgetter("entity_id"),
+    records.Outcome: lambda outcome: outcome.entity_id or outcome.candidate_id,
+    records.Image: attrgetter("image_id"),
+    records.Match: attrgetter("image_id"),
+    records.FilteredPair: attrgetter("image_id"),
+    records.Amend: attrgetter("image_id"),
+    records.Shard: attrgetter("shard_id"),
+    records.Model: attrgetter("version"),
+    records.Host: attrgetter("host_key"),
+    records.Address: attrgetter("url_id"),
+    records.Tombstone: attrgetter("id"),
+}
+
+_IDS: Mapping[type, Callable[[Any], str]] = {
+    **_KEYS,
+    records.Url: attrgetter("candidate_id"),
+    records.Fingerprint: attrgetter("image_id"),
+    records.Amend: lambda amend: content_id(amend.kind, amend.image_id, amend.candidate_id or ""),
+    records.Seal: lambda seal: f"seal-{seal.partition}-{seal.start}",
+    records.Outcome: lambda outcome: content_id(outcome.candidate_id, outcome.stage, outcome.result),
+    records.Shard: lambda shard: f"{shard.shard_id}.v{shard.version}",
+    records.Coverage: lambda coverage: f"{coverage.entity_id}.{coverage.round}",
+}
 
 
 def partition_of(key: bytes, partitions: int) -> int:

@@ -27,6 +27,7 @@ class MapIntake(Intake):
     def __init__(self, shell: Shell, topic: str, group: str, step: Step, concurrency: int) -> None:
         super().__init__(shell, topic, group, concurrency)
         self._step = step
+        self._seconds = STEP_SECONDS.labels(shell.service, topic)
         self._trackers: dict[int, OffsetTracker] = {}
         self._tasks: dict[int, set[asyncio.Task[None]]] = {}
 
@@ -50,7 +51,7 @@ class MapIntake(Intake):
         try:
             await self._until_finished(message)
             tracker.finish(message.offset)
-            STEP_SECONDS.labels(self.shell.service, self.topic).observe(time.monotonic() - began)
+            self._seconds.observe(time.monotonic() - began)
         except Exception as exc:
             self.shell.fail(exc, message)
         finally:

@@ -5,108 +5,163 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import hashlib
-import threading
 from collections.abc import Iterable
-
-from confluent_kafka import KafkaError
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from entityflow import __version__
 from entityflow.codec import encode
 from entityflow.errors import Rejected
-from entityflow.kafka import AckedProducer, Headers
+from entityflow.kafka import Headers, OnAcknowledged
 from entityflow.metrics import PRODUCED
 from entityflow.settings import Settings
 from entityflow.stage.messages import Message, Send
 from entityflow.topics import key_of, load_topics, message_id
 
 FULL_QUEUE_SECONDS = 0.02
+POLL_SECONDS = 0.002
 HEADROOM_BYTES = 1024  # for key, headers and framing below the topic's limit
 
 # the message that the running step was given: its trace goes on in what the step sends
 CURRENT: contextvars.ContextVar[Message | None] = contextvars.ContextVar("current_message", default=None)
 
+Encoded = tuple[str, bytes | None, bytes | None, Headers, int | None]  # topic, key, value, headers, partition
+
+
+class Producer(Protocol):
+    """What the shell asks of a broker's producer; all of it is called in the loop's thread."""
+
+    def produce(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Headers,
+        partition: int | None,
+        on_acknowledged: OnAcknowledged,
+    ) -> None:
+        """Hand over one message for a topic, its full name. Raises BufferError while the queue is full."""
+
+    def poll(self) -> None:
+        """Call `on_acknowledged` of what the broker has by now."""
+
+    def close(self, seconds: float) -> int:
+        """Wait for what is under way; returns how many messages are still unacknowledged."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Route:
+    """What is the same for all records of a topic."""
+
+    name: str
+    limit: int
+    compacted: bool
+    acknowledged: Any  # the topic's own counter
+
 
 class Sender:
-    """Turns `Send`s into messages of one service and waits until the broker has them."""
+    """Turns `Send`s into messages of one service and waits until the broker has them. Belongs to one loop at a time."""
 
-    def __init__(self, service: str, settings: Settings, producer: AckedProducer) -> None:
+    def __init__(self, service: str, settings: Settings, producer: Producer) -> None:
         self.service = service
         self.name = f"{service}@{__version__}"
         self._settings = settings
         self._producer = producer
+        self._routes: dict[str, _Route] = {}
+        self._same_headers = [("run-id", settings.run_id.encode()), ("producer", self.name.encode())]
+        self._waiting = 0
+        self._polling_in: asyncio.AbstractEventLoop | None = None
 
     async def send(self, sends: Iterable[Send]) -> None:
         """Produce all, return when all are acknowledged. Raises Rejected where a record is over its topic's limit."""
-        await self.produce([(send.topic, *self._message(send), send.partition) for send in sends])
+        await self.produce([self._message(send) for send in sends])
 
-    def _message(self, send: Send) -> tuple[bytes | None, bytes | None, Headers]:
-        key = send.key if send.key is not None or send.record is None else key_of(send.topic, send.record)
-        value = None if send.record is None else encode(send.record)
-        topic = load_topics()[send.topic]
-        if key is None and (topic.cleanup == "compact" or value is None):
+    def _message(self, send: Send) -> Encoded:
+        record, route = send.record, self._route(send.topic)
+        key = send.key if send.key is not None or record is None else key_of(record)
+        value = None if record is None else encode(record)
+        if key is None and (route.compacted or value is None):
             raise ValueError(f"a record without a key cannot go to {send.topic}: {send}")
-        limit = topic.max_message_bytes - HEADROOM_BYTES
-        if value is not None and len(value) > limit:
-            raise Rejected("result-too-large", f"{len(value)} bytes for {send.topic}, the limit is {limit}")
-        msg_id = message_id(send.record) if send.record is not None else key or ""
-        return None if key is None else key.encode(), value, self._headers(msg_id, send.attempt)
-
-    def _headers(self, msg_id: str, attempt: int) -> Headers:
-        return [
+        if value is not None and len(value) > route.limit:
+            raise Rejected("result-too-large", f"{len(value)} bytes for {send.topic}, the limit is {route.limit}")
+        msg_id = message_id(record) if record is not None else key or ""
+        headers: Headers = [
             ("msg-id", msg_id.encode()),
-            ("run-id", self._settings.run_id.encode()),
-            ("producer", self.name.encode()),
+            *self._same_headers,
             ("traceparent", traceparent(msg_id, self.service, CURRENT.get())),
-            ("attempt", b"%d" % attempt),
+            ("attempt", b"%d" % send.attempt),
         ]
+        return send.topic, None if key is None else key.encode(), value, headers, send.partition
 
-    async def produce(self, messages: list[tuple[str, bytes | None, bytes | None, Headers, int | None]]) -> None:
-        """The same for messages that are encoded already: (topic, key, value, headers, partition)."""
+    def _route(self, topic: str) -> _Route:
+        if topic not in self._routes:
+            found = load_topics().get(topic)  # dead letters go out encoded, with a topic of their own
+            limit = found.max_message_bytes - HEADROOM_BYTES if found else 0
+            compacted = found is not None and found.cleanup == "compact"
+            counter = PRODUCED.labels(self.service, topic)
+            self._routes[topic] = _Route(self._settings.topic_name(topic), limit, compacted, counter)
+        return self._routes[topic]
+
+    async def produce(self, messages: list[Encoded]) -> None:
+        """The same for messages that are encoded already."""
         if not messages:
             return
-        acks = _Acknowledgements(len(messages))
-        for topic, key, value, headers, partition in messages:
-            name = self._settings.topic_name(topic)
-            while True:
-                try:
-                    self._producer.produce(name, key, value, headers, partition, acks.one)
-                    break
-                except BufferError:
-                    await asyncio.sleep(FULL_QUEUE_SECONDS)
-        await acks.all
-        for topic, *_ in messages:
-            PRODUCED.labels(self.service, topic).inc()
+        loop = asyncio.get_running_loop()
+        acks = _Acknowledgements(len(messages), loop)
+        self._waiting += 1
+        try:
+            for topic, key, value, headers, partition in messages:
+                name = self._route(topic).name
+                while True:
+                    try:
+                        self._producer.produce(name, key, value, headers, partition, acks.one)
+                        break
+                    except BufferError:
+                        self._producer.poll()
+                        await asyncio.sleep(FULL_QUEUE_SECONDS)
+            if self._polling_in is not loop:
+                self._polling_in = loop
+                loop.call_later(POLL_SECONDS, self._poll)
+            await acks.all
+        finally:
+            self._waiting -= 1
+        for message in messages:
+            self._route(message[0]).acknowledged.inc()
+
+    def _poll(self) -> None:
+        """While anybody waits: acknowledgements are called here, in the loop, so that nothing needs a lock."""
+        self._producer.poll()
+        if self._waiting and self._polling_in is not None:
+            self._polling_in.call_later(POLL_SECONDS, self._poll)
+        else:
+            self._polling_in = None
+
+    def poll(self) -> None:
+        """Hear of errors of the connection while nobody waits for an acknowledgement."""
+        self._producer.poll()
 
 
 class _Acknowledgements:
-    """A future of the loop that is done when `count` deliveries were reported in the producer's thread."""
+    """A future that is done when `count` deliveries were reported."""
 
-    def __init__(self, count: int) -> None:
+    __slots__ = ("_left", "all")
+
+    def __init__(self, count: int, loop: asyncio.AbstractEventLoop) -> None:
         self._left = count
-        self._lock = threading.Lock()
-        self._loop = asyncio.get_running_loop()
-        self.all: asyncio.Future[None] = self._loop.create_future()
+        self.all: asyncio.Future[None] = loop.create_future()
 
-    def one(self, error: KafkaError | None) -> None:
-        if error is not None:  # the producer has told the process to end; this record stays unfinished
-            return
-        with self._lock:
-            self._left -= 1
-            last = self._left == 0
-        if last:
-            self._loop.call_soon_threadsafe(self._done)
-
-    def _done(self) -> None:
-        if not self.all.done():
+    def one(self) -> None:
+        self._left -= 1
+        if self._left == 0 and not self.all.done():
             self.all.set_result(None)
 
 
 def traceparent(msg_id: str, service: str, cause: Message | None) -> bytes:
     """W3C trace context: the trace of the causing message goes on; without one it follows from the id."""
-    given = cause.headers.get("traceparent", b"").decode("ascii", "replace").split("-") if cause else []
-    trace = given[1] if len(given) == 4 and len(given[1]) == 32 else _digest(16, msg_id)
-    return f"00-{trace}-{_digest(8, msg_id, service)}-01".encode()
+    given = cause.headers.get("traceparent", b"") if cause else b""
+    trace = given[3:35] if len(given) == 55 else _digest(16, msg_id)
+    return b"00-%b-%b-01" % (trace, _digest(8, msg_id, service))
 
 
-def _digest(size: int, *parts: str) -> str:
-    return hashlib.blake2b("\0".join(parts).encode(), digest_size=size).hexdigest()
+def _digest(size: int, *parts: str) -> bytes:
+    return hashlib.blake2b("\0".join(parts).encode(), digest_size=size).hexdigest().encode()
