@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from services.trainer import pictures, texts
@@ -22,13 +24,17 @@ from services.trainer.samples import Sample, ShardFile
 
 @dataclass(frozen=True)
 class Batch:
-    """images: uint8 [n, 3, pixels, pixels]; tokens: int64 [n, context]; keys in the same order."""
+    """images: uint8 [n, 3, pixels, pixels]; tokens: int64 [n, context]; colours: [n, 2], for `recolour`; keys in the
+    same order."""
 
     images: Tensor
     tokens: Tensor
+    colours: Tensor
     keys: tuple[str, ...]
     waited_seconds: float
 
+
+SPLIT = (pictures.NUMBERS, pictures.COLOURS, texts.NUMBERS)  # random numbers of one draw
 
 Tokenize = Callable[[Sequence[str]], Tensor]
 
@@ -64,13 +70,17 @@ class Batches:
     def make(self, step: int, pool: ThreadPoolExecutor) -> Callable[[], Batch]:
         """Start to decode a step's batch; call the result to have it."""
         places = indices(self._plan, step, self._ranks.rank, self._ranks.size)
-        views: list[Future[tuple[Tensor, str, str]]] = [pool.submit(self._one, index) for index in places]
+        views: list[Future[tuple[Tensor, str, NDArray[np.float64], str]]] = [
+            pool.submit(self._one, index) for index in places
+        ]
 
         def finish() -> Batch:
             started = time.perf_counter()
-            images, captions, keys = zip(*(view.result() for view in views), strict=True)
+            images, captions, colours, keys = zip(*(view.result() for view in views), strict=True)
             waited = time.perf_counter() - started
-            return Batch(torch.stack(images), self._view.tokenize(captions), keys, waited)
+            return Batch(
+                torch.stack(images), self._view.tokenize(captions), torch.from_numpy(np.stack(colours)), keys, waited
+            )
 
         return finish
 
@@ -84,13 +94,13 @@ class Batches:
                 started += 1
             yield step, waiting.popleft()()
 
-    def _one(self, index: int) -> tuple[Tensor, str, str]:
+    def _one(self, index: int) -> tuple[Tensor, str, NDArray[np.float64], str]:
         number, position = self._order.place(index)
         shard = self._shards[number]
         sample = shard.samples[position]
-        count = pictures.NUMBERS + texts.NUMBERS
-        numbers = uniforms(count, self._plan.seed, "view", self._plan.group, index)
+        numbers = uniforms(sum(SPLIT), self._plan.seed, "view", self._plan.group, index)
+        crop, colours, choice = np.split(numbers, np.cumsum(SPLIT)[:-1])
         picture = pictures.decode(shard.picture(sample), pictures.decoded_side(self._view.image_pixels))
-        image = pictures.training_view(picture, self._view.image_pixels, numbers[: pictures.NUMBERS])
-        text = texts.choose_text(sample, self._knowledge, self._view.alt_text_share, numbers[pictures.NUMBERS :])
-        return image, text, sample.key
+        image = pictures.training_view(picture, self._view.image_pixels, crop)
+        text = texts.choose_text(sample, self._knowledge, self._view.alt_text_share, choice)
+        return image, text, colours, sample.key

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from entityflow.errors import UsageError
 from services.trainer.losses import starting_values
 from services.trainer.model_sources import find_model, find_weights
+from services.trainer.pictures import recolour
 from services.trainer.recipe import Recipe
 
 MAX_TOKENIZER_WORDS = 200_000  # open_clip's tokenizer remembers every word it ever saw
@@ -38,11 +39,11 @@ class Clip:
         tokens: Tensor = self.tokenizer(list(texts))
         return tokens
 
-    def normalise(self, images: Tensor) -> Tensor:
-        """uint8 [n, 3, h, w] -> the numbers that the model takes."""
+    def shown(self, images: Tensor, colours: Tensor) -> Tensor:
+        """uint8 [n, 3, h, w] in other colours, as the numbers that the model takes."""
         kind: Any = {"device": images.device, "dtype": self.model.logit_scale.dtype}
         mean, std = (torch.tensor(self.preprocess[name], **kind).view(1, 3, 1, 1) for name in ("mean", "std"))
-        return (images.to(**kind) / 255 - mean) / std
+        return (recolour(images.to(**kind) / 255, colours.to(images.device)) - mean) / std
 
 
 def build_clip(recipe: Recipe) -> Clip:

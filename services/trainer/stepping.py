@@ -70,18 +70,17 @@ class Stepper:
 
     def backward(self, batch: Batch) -> Tensor:
         """The loss of this process' share; the gradients of all processes together are those of the whole batch."""
+        inputs = (batch.images, batch.colours, batch.tokens)
         if self.recipe.parts == 1:
-            loss = self._value(self._outputs(batch.images, batch.tokens))
+            loss = self._value(self._outputs(*inputs))
             loss.backward()  # type: ignore[no-untyped-call]
             return loss.detach()
-        images, tokens = batch.images.chunk(self.recipe.parts), batch.tokens.chunk(self.recipe.parts)
-        return backward_in_parts(
-            self._parallel, lambda part: self._outputs(images[part], tokens[part]), len(images), self._value
-        )
+        parts = list(zip(*(values.chunk(self.recipe.parts) for values in inputs), strict=True))
+        return backward_in_parts(self._parallel, lambda part: self._outputs(*parts[part]), len(parts), self._value)
 
-    def _outputs(self, images: Tensor, tokens: Tensor) -> Outputs:
+    def _outputs(self, images: Tensor, colours: Tensor, tokens: Tensor) -> Outputs:
         with self._precision():
-            shown = self.clip.normalise(images.to(self.device, non_blocking=True))
+            shown = self.clip.shown(images.to(self.device, non_blocking=True), colours)
             return self._run(shown, tokens.to(self.device, non_blocking=True))
 
     def _value(self, outputs: Outputs) -> Tensor:

@@ -21,7 +21,7 @@ from services.trainer.building import build_trainer
 from services.trainer.checkpoints import complete_steps, folder, read_newest
 from services.trainer.clip import Clip, build_clip
 from services.trainer.knowledge import EntityTexts, Knowledge
-from services.trainer.pictures import NUMBERS, crop_box, decode, open_picture, training_view
+from services.trainer.pictures import NUMBERS, crop_box, decode, open_picture, recolour, training_view
 from services.trainer.publishing import decide
 from services.trainer.randomness import uniforms
 from services.trainer.ranks import Ranks
@@ -96,6 +96,16 @@ def test_a_training_view_is_a_crop_of_the_picture_with_its_colour() -> None:
     assert not torch.equal(views[0], views[1])
 
 
+def test_colours_change_by_the_numbers_and_now_and_then_go() -> None:
+    images = torch.tensor([0.8, 0.4, 0.2]).view(1, 3, 1, 1).expand(3, 3, 4, 4)
+
+    same, darker, grey = recolour(images, torch.tensor([[0.5, 0.525], [0.0, 0.525], [0.5, 0.01]]))
+
+    assert torch.allclose(same, images[0])
+    assert torch.allclose(darker, images[0] * 0.7)
+    assert torch.allclose(grey, images[0].mean(0))
+
+
 @pytest.mark.parametrize("size", [(1, 1), (3, 200), (200, 3), (64, 64)])
 @pytest.mark.parametrize("number", [0.0, 0.5, 0.999999])
 def test_a_crop_never_leaves_its_picture(size: tuple[int, int], number: float) -> None:
@@ -113,6 +123,16 @@ def test_pictures_that_are_no_plain_jpeg_are_decoded_too(tmp_path: Path) -> None
     Image.new("P", (40, 30)).save(path, "PNG")
 
     assert cmyk.shape == decode(path.read_bytes(), 20).shape == (3, 30, 40)
+
+
+def test_a_plain_jpeg_looks_like_pillows_and_a_large_one_is_decoded_smaller() -> None:
+    plain, large = (jpeg(COLOURS["red"], width=width, height=300) for width in (310, 800))
+    ours, reduced = decode(plain, 200), decode(large, 100)
+
+    pillows = torch.from_numpy(np.array(open_picture(plain))).permute(2, 0, 1)
+
+    assert (ours.float() - pillows.float()).abs().max() <= 2
+    assert reduced.shape == (3, 150, 400)
 
 
 def test_bytes_that_are_no_picture_raise_one_typed_error() -> None:
@@ -139,7 +159,8 @@ def test_a_long_caption_still_ends_in_the_end_token(context: int) -> None:
 
 def batch(clip: Clip, seed: int = 0, count: int = 8) -> Batch:
     images = torch.randint(0, 255, (count, 3, 32, 32), generator=torch.Generator().manual_seed(seed)).to(torch.uint8)
-    return Batch(images, clip.tokenize([f"text {n} {seed}" for n in range(count)]), ("k",) * count, 0.0)
+    tokens = clip.tokenize([f"text {n} {seed}" for n in range(count)])
+    return Batch(images, tokens, torch.full((count, 2), 0.5), ("k",) * count, 0.0)
 
 
 def test_the_temperature_never_passes_one_hundred_however_steep_its_gradient(clip: Clip) -> None:
