@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -117,19 +117,21 @@ class WebClient:
     def __init__(self, session: aiohttp.ClientSession, reach: Reach, timeout_seconds: float) -> None:
         self._session, self.reach, self._timeout_seconds = session, reach, timeout_seconds
 
-    def get(self, address: WebAddress, accept: str = "*/*") -> AbstractAsyncContextManager[Response]:
+    def get(
+        self, address: WebAddress, accept: str = "*/*", headers: Mapping[str, str] | None = None
+    ) -> AbstractAsyncContextManager[Response]:
         """The head of the answer, body readable inside; all of it within the total time. Raises FetchFailed."""
-        return self._get(address, accept)
+        return self._get(address, {"Accept": accept, **(headers or {})})
 
     @asynccontextmanager
-    async def _get(self, address: WebAddress, accept: str) -> AsyncIterator[Response]:
+    async def _get(self, address: WebAddress, headers: Mapping[str, str]) -> AsyncIterator[Response]:
         if refusal := self.reach.refusal(address):
             raise FetchFailed(refusal, address.host)
         try:
             async with (
                 asyncio.timeout(self._timeout_seconds),
                 self._session.get(
-                    URL(address.request, encoded=True), headers={"Accept": accept}, allow_redirects=False
+                    URL(address.request, encoded=True), headers=headers, allow_redirects=False
                 ) as response,
             ):
                 yield Response(response.status, response.headers, _location(response), response)
