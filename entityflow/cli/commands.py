@@ -34,13 +34,23 @@ COMMANDS = {
     "inspect image": Entry("services.filter.command", "inspect_image", "Scores, hashes and reason of pictures.", LOOK),
     "inspect url": Entry("services.fetcher.command", "inspect_url", "May an address be fetched, and why.", LOOK),
     "inspect text": Entry("services.filter.command", "inspect_text", "What the text rules say.", LOOK),
-    "shards": Entry("entityflow.cli.shards", "app", "List, verify and pull shards.", PRODUCT),
+    "benchmark add": Entry("services.filter.benchmark_command", "add", "Keep a benchmark's pictures out.", PRODUCT),
+    "benchmark list": Entry("services.filter.benchmark_command", "list_sets", "Benchmarks that were added.", PRODUCT),
+    "benchmark replay": Entry("services.index.command", "replay", "Amend what a benchmark has, too.", PRODUCT),
+    "shards list": Entry("entityflow.cli.shards", "list_shards", "The newest version of every shard.", PRODUCT),
+    "shards verify": Entry("entityflow.cli.shards", "verify", "Read shards against what is said of them.", PRODUCT),
+    "shards pull": Entry("entityflow.cli.shards", "pull", "A copy that other tools read.", PRODUCT),
+    "shards rewrite": Entry("services.sharder.command", "rewrite", "Fold what was learned since the cut.", PRODUCT),
+    "shards sweep": Entry("entityflow.cli.shards", "sweep", "Files that no reader needs.", PRODUCT),
     "forget": Entry("entityflow.cli.forget", "forget", "Remove a picture, address, page or host for good.", PRODUCT),
     "train": Entry("services.trainer.command", "train", "Train CLIP on shards that you have already.", PRODUCT),
     "model": Entry("services.trainer.command", "app", "List and pull models.", PRODUCT),
 }
 
-GROUP_LINES = {"inspect": "What the rules say of a picture, an address, a text"}
+GROUP_LINES = {
+    "inspect": "What the rules say of a picture, an address, a text",
+    "benchmark": "Pictures that models are measured with, kept out of training",
+}
 
 
 def application() -> Any:
