@@ -32,8 +32,7 @@ class BatchIntake(Intake):
         self._workers: dict[int, _Worker] = {}
 
     async def first_offset(self, partition: int) -> int | None:
-        uuid = self.partitions.topic_uuid
-        handler = await asyncio.to_thread(self._make, partition, uuid)
+        handler = await asyncio.to_thread(self._make, partition, self.topic_uuid)
         self._handlers[partition] = handler
         return await asyncio.to_thread(handler.start)
 

@@ -15,10 +15,9 @@ from entityflow.codec import decode
 from entityflow.errors import CodecError, Rejected, Retryable
 from entityflow.metrics import CONSUMED, DEAD_LETTERS, GUARDED, IN_FLIGHT_BYTES, IN_FLIGHT_RECORDS, RETRIES
 from entityflow.records import Record
+from entityflow.stage.broker import Reading
 from entityflow.stage.deadletter import RejectionLimit, Tries, dead_letter_headers
-from entityflow.stage.guard import RetentionGuard
 from entityflow.stage.messages import Message
-from entityflow.stage.partitions import Partitions
 from entityflow.topics import load_topics
 
 if TYPE_CHECKING:
@@ -42,13 +41,12 @@ class Intake(ABC):
         self._guard_reason: str | None = None
         self._guard_due = 0.0
         guarded = group == shell.service
-        self._guard = RetentionGuard(shell.service, self.settings) if guarded else None
+        self._guard = shell.broker.guard(shell.service) if guarded else None
 
     async def run(self, topic_uuid: str) -> None:
         """Until the shell stops: take, work, commit."""
-        self.partitions = Partitions(
+        reading = Reading(
             self.shell.service,
-            self.settings,
             self.topic,
             self.group,
             topic_uuid,
@@ -57,6 +55,8 @@ class Intake(ABC):
             on_revoked=self.let_go,
             on_fatal=self.shell.fail,
         )
+        self.topic_uuid = topic_uuid
+        self.partitions = self.shell.broker.consumer(reading)
         await self.partitions.join()
         committed_at = time.monotonic()
         while not self.shell.stopping:

@@ -15,9 +15,10 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as RawMessage
 
 from entityflow.errors import LossDetected, UserError
-from entityflow.kafka import OnFatal, client_properties, consumer_properties
+from entityflow.kafka import client_properties, consumer_properties
 from entityflow.metrics import ASSIGNED, REBALANCES, SKIPPED
 from entityflow.settings import Settings
+from entityflow.stage.broker import Reading
 from entityflow.stage.messages import Message
 
 CALL_SECONDS = 30.0
@@ -27,42 +28,25 @@ T = TypeVar("T")
 
 
 class Partitions:
-    """Joins `group` on `topic` and gives its messages to the loop.
+    """A member of a group on one topic; what it finds is told to its `Reading`, in the loop."""
 
-    on_assigned(partitions) runs in the loop before the first message of them is given.
-    on_revoked(partitions, lost) runs in the loop and returns when the work of them has ended; what has finished by
-    then is committed, unless the partitions were lost. start(partition) may name another first offset.
-    """
-
-    def __init__(
-        self,
-        service: str,
-        settings: Settings,
-        topic: str,
-        group: str,
-        topic_uuid: str,
-        *,
-        start: Callable[[int], Awaitable[int | None]],
-        on_assigned: Callable[[list[int]], Awaitable[None]],
-        on_revoked: Callable[[list[int], bool], Awaitable[Mapping[int, int]]],
-        on_fatal: OnFatal,
-    ) -> None:
-        self.service, self.settings, self.topic, self.group, self.topic_uuid = (
-            service,
-            settings,
-            topic,
-            group,
-            topic_uuid,
+    def __init__(self, settings: Settings, reading: Reading) -> None:
+        self.settings, self._reading = settings, reading
+        self.service, self.topic, self.group, self.topic_uuid = (
+            reading.service,
+            reading.topic,
+            reading.group,
+            reading.topic_uuid,
         )
         self.assigned: set[int] = set()
-        self._name = settings.topic_name(topic)
-        self._start, self._on_assigned, self._on_revoked, self._on_fatal = start, on_assigned, on_revoked, on_fatal
+        self._name = settings.topic_name(reading.topic)
         self._loop = asyncio.get_running_loop()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"poll-{topic}")
-        self._consumer = Consumer({**client_properties(settings, on_fatal), **consumer_properties(settings, group)})
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"poll-{reading.topic}")
+        properties = {**client_properties(settings, reading.on_fatal), **consumer_properties(settings, reading.group)}
+        self._consumer = Consumer(properties)
         self._committed: dict[int, int] = {}
         self._paused: set[int] = set()
-        self._log = structlog.get_logger().bind(topic=self._name, group=settings.group_name(group))
+        self._log = structlog.get_logger().bind(topic=self._name, group=settings.group_name(reading.group))
 
     async def join(self) -> None:
         await self._call(
@@ -73,8 +57,13 @@ class Partitions:
 
     async def take(self, count: int, seconds: float) -> list[Message]:
         """Up to `count` messages. Errors of the client that it does not mend itself are raised."""
-        raws = await self._call(lambda: self._consumer.consume(count, seconds))
-        return [self._message(raw) for raw in raws if self._checked(raw)]
+        raws = await self._call(lambda: self._consume(count, seconds))
+        return [self._message(raw) for raw in raws if raw.error() is None or self._checked(raw)]
+
+    def _consume(self, count: int, seconds: float) -> list[RawMessage]:
+        """The client waits for all that it is asked for: so for one first, then for what has come with it."""
+        raws = self._consumer.consume(1, seconds)
+        return raws + self._consumer.consume(count - 1, 0) if raws and count > 1 else raws
 
     def _checked(self, raw: RawMessage) -> bool:
         error = raw.error()
@@ -165,9 +154,9 @@ class Partitions:
             )
             self.assigned |= set(partitions)
             self._count("assigned", partitions)
-            self._in_loop(self._on_assigned(partitions))
+            self._in_loop(self._reading.on_assigned(partitions))
         except Exception as exc:
-            self._on_fatal(exc)
+            self._reading.on_fatal(exc)
 
     def _first_offsets(self, partitions: list[int]) -> dict[int, int]:
         """Where to begin, after checking that it is still there; raises LossDetected otherwise."""
@@ -178,7 +167,7 @@ class Partitions:
         for place in committed:
             if place.error:
                 raise UserError(f"offsets of {self.group} on {self._name}: {place.error.str()}")
-            own = self._in_loop(self._start(place.partition))
+            own = self._in_loop(self._reading.start(place.partition))
             begin[place.partition] = self._existing(place.partition, place.offset if own is None else own)
         return begin
 
@@ -209,11 +198,11 @@ class Partitions:
 
     def _let_go(self, partitions: list[int], lost: bool) -> None:
         try:
-            finished = self._in_loop(self._on_revoked(partitions, lost))
+            finished = self._in_loop(self._reading.on_revoked(partitions, lost))
             if not lost:
                 self._commit(finished)
         except Exception as exc:
-            self._on_fatal(exc)
+            self._reading.on_fatal(exc)
         self.assigned -= set(partitions)
         self._paused -= set(partitions)
         for partition in partitions:

@@ -10,17 +10,17 @@ from typing import Any
 
 import structlog
 
-from entityflow.admin import require_topics
 from entityflow.errors import UserError
 from entityflow.health import Health, serve_health
-from entityflow.kafka import AckedProducer
 from entityflow.logs import configure_logs
 from entityflow.settings import Settings
 from entityflow.signals import stop_on_signals
 from entityflow.stage.batching import BatchIntake, MakeHandler
+from entityflow.stage.broker import Broker
 from entityflow.stage.intake import Intake
 from entityflow.stage.mapping import MapIntake, Step
 from entityflow.stage.messages import Message, Send
+from entityflow.stage.on_kafka import KafkaBroker
 from entityflow.stage.producing import Sender
 from entityflow.stage.table import Apply, Table
 
@@ -30,8 +30,10 @@ FLUSH_SECONDS = 10.0
 class Shell:
     """Declare stages and tables, then `run()`. A failure anywhere ends the process, unfinished work uncommitted."""
 
-    def __init__(self, service: str, settings: Settings) -> None:
+    def __init__(self, service: str, settings: Settings, broker: Broker | None = None) -> None:
+        """broker: none = the Kafka that the settings name."""
         self.service, self.settings = service, settings
+        self.broker = broker or KafkaBroker(settings)
         self.tables: list[Table] = []
         self._declared: list[Callable[[], Intake]] = []
         self._reads: list[str] = []
@@ -135,9 +137,9 @@ class Shell:
 
     async def _until_stop(self) -> None:
         self._loop = asyncio.get_running_loop()
-        uuids = await asyncio.to_thread(require_topics, self.settings, self._reads)
+        uuids = await asyncio.to_thread(self.broker.uuids, self._reads)
         server = serve_health(self.health, self.settings.metrics_bind, self.settings.metrics_port)
-        producer = AckedProducer(self.settings, self.fail)
+        producer = self.broker.producer(self.fail)
         self.sender = Sender(self.service, self.settings, producer)
         self._log.info("service_started", health=f"http://{self.settings.metrics_bind}:{server.server_port}")
         try:
