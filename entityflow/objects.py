@@ -5,57 +5,49 @@ Keys are given and returned without the prefix setting; they are made from ids, 
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import io
-import random
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar, cast
 from urllib.parse import urlsplit
 
 import urllib3
 from minio import Minio
-from minio.error import MinioException, S3Error, ServerError
+from minio.error import S3Error
 from minio.sse import Sse
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay
+from tenacity import Retrying, retry_if_exception, stop_after_delay
 
-from entityflow.errors import EntityflowError, Retryable, UserError
+from entityflow.errors import Retryable, UserError
+from entityflow.object_trouble import (
+    EXISTS,
+    TROUBLE,
+    ObjectDamaged,
+    ObjectMissing,
+    full_jitter,
+    is_answered,
+    may_pass,
+    translated,
+)
 from entityflow.settings import Settings
 
-BUDGET_SECONDS = 60.0
-CONNECT_SECONDS, READ_SECONDS = 5.0, 60.0
-BACKOFF_SECONDS = (0.1, 5.0)
-CHUNK = 1 << 20
-SINGLE_PUT_LIMIT = 5 << 30
-MULTIPART_BYTES = 64 << 20
-DIGEST = "sha256"  # user metadata: tells one's own object from another's
+__all__ = ["ObjectDamaged", "ObjectMissing", "Objects", "Source", "StoredObject"]
 
-NO_SUCH = {"NoSuchKey", "NoSuchObject", "NoSuchVersion"}
-# what a person must mend; more tries would only repeat it
-REFUSED = {
-    "AccessDenied": "check ENTITYFLOW_S3_ACCESS_KEY and ENTITYFLOW_S3_SECRET_KEY, and what the key may do",
-    "SignatureDoesNotMatch": "check ENTITYFLOW_S3_SECRET_KEY",
-    "InvalidAccessKeyId": "check ENTITYFLOW_S3_ACCESS_KEY",
-    "NoSuchBucket": "entityflow up makes it, or set ENTITYFLOW_S3_BUCKET",
-    "RequestTimeTooSkewed": "the clock of this machine is wrong: start a time service",
-    "InvalidBucketName": "set ENTITYFLOW_S3_BUCKET to a valid name",
-}
-EXISTS = {"PreconditionFailed", "ConditionalRequestConflict"}
+BUDGET_SECONDS = 60.0
+CONNECT_SECONDS, READ_SECONDS = 5.0, 30.0
+CHUNK = 64 << 10  # what a broken answer may cost: the client gives no part of one
+SINGLE_PUT_LIMIT = 5 << 30
+PART_BYTES = 16 << 20  # the client holds three parts in memory; 10,000 parts are the most that S3 takes
+READ_BACK_BYTES = 1 << 20  # up to here every byte is read back: manifests are
+DIGEST = "sha256"  # user metadata: tells one's own object from another's
+MAX_KEY_BYTES = 1024
+_BAD_KEY = re.compile(r"^/|//|/$|(^|/)\.{1,2}(/|$)|[\x00-\x1f\x7f]")
 
 T = TypeVar("T")
 Source = bytes | Path
-
-
-class ObjectMissing(EntityflowError):
-    """There is no object under this key."""
-
-
-class ObjectDamaged(EntityflowError):
-    """What was read back is not what was written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +78,13 @@ class Objects:
     Retryable. Wrong credentials, a missing bucket and a wrong clock raise UserError at once.
     """
 
-    def __init__(self, settings: Settings, budget_seconds: float = BUDGET_SECONDS) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        budget_seconds: float = BUDGET_SECONDS,
+        read_seconds: float = READ_SECONDS,
+        part_bytes: int = PART_BYTES,
+    ) -> None:
         endpoint = urlsplit(settings.s3_endpoint)
         if endpoint.scheme not in ("http", "https") or not endpoint.netloc:
             raise UserError(
@@ -96,7 +94,8 @@ class Objects:
         self.bucket = settings.s3_bucket
         self._endpoint = settings.s3_endpoint
         self._prefix = f"{settings.prefix}/" if settings.prefix else ""
-        self._budget = budget_seconds
+        self._budget, self._part_bytes = budget_seconds, part_bytes
+        self._has_worked = False
         self._client = Minio(
             endpoint.netloc,
             access_key=settings.s3_access_key,
@@ -104,7 +103,7 @@ class Objects:
             secure=endpoint.scheme == "https",
             region="us-east-1",
             http_client=urllib3.PoolManager(
-                timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS), retries=False, maxsize=16
+                timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=read_seconds), retries=False, maxsize=16
             ),
         )
 
@@ -118,59 +117,69 @@ class Objects:
         self._try(make)
 
     def put(self, key: str, data: Source) -> None:
-        """Write or overwrite. Big files go in parts, and appear when the last has arrived."""
-        size, digest = _measure(data)
-        self._try(lambda: self._put(key, data, size, digest, None, MULTIPART_BYTES))
-        self._read_back(key, size)
+        """Write or overwrite. Big files go in parts, and appear when the last has arrived.
+
+        Raises ObjectDamaged where something else is read back.
+        """
+        measured = _Measured.of(data)
+        self._try(lambda: self._put(key, data, measured, None, self._part_bytes))
+        self._read_back(key, measured)
 
     def put_if_absent(self, key: str, data: Source) -> bool:
         """Write unless there is an object under the key. False: there is one, and it is not these bytes' own PUT.
 
-        A PUT that arrived although its answer was lost is met by its own retry: an object with the same digest is ours.
+        A PUT that was carried out although its answer was lost is met by its own retry: the same bytes are ours then.
         """
-        size, digest = _measure(data)
-        if size > SINGLE_PUT_LIMIT:  # in parts the condition would be checked at the first, not at the last
-            raise ValueError(f"{key}: {size} bytes are too many for one conditional PUT")
-        lost_answers = 0
+        measured = _Measured.of(data)
+        if measured.size > SINGLE_PUT_LIMIT:  # in parts the condition would be checked at the first, not at the last
+            raise ValueError(f"{key}: {measured.size} bytes are too many for one conditional PUT")
+        unanswered = False
 
         def write() -> bool:
-            nonlocal lost_answers
+            nonlocal unanswered
             try:
-                self._put(key, data, size, digest, _IfAbsent(), max(size, 5 << 20))
-            except S3Error as exc:
-                if exc.code in EXISTS:
-                    return lost_answers > 0 and self._digest(key) == digest
-                raise
-            except (urllib3.exceptions.HTTPError, MinioException):
-                lost_answers += 1
+                self._put(key, data, measured, _IfAbsent(), max(measured.size, 5 << 20))
+            except TROUBLE as exc:
+                if isinstance(exc, S3Error) and exc.code in EXISTS:
+                    return unanswered and self._holds(key, measured)
+                unanswered |= not is_answered(exc)
                 raise
             return True
 
         written = self._try(write)
         if written:
-            self._read_back(key, size)
+            self._read_back(key, measured)
         return written
 
-    def _put(self, key: str, data: Source, size: int, digest: str, condition: Sse | None, part_size: int) -> None:
+    def _put(self, key: str, data: Source, measured: _Measured, condition: Sse | None, part_bytes: int) -> None:
         with _opened(data) as stream:
             self._client.put_object(
                 self.bucket,
-                self._prefix + key,
+                self._full(key),
                 stream,
-                size,
-                part_size=part_size,
+                measured.size,
+                part_size=part_bytes,
                 sse=condition,
-                metadata={DIGEST: digest},
+                metadata={DIGEST: measured.sha256},
             )
 
-    def _read_back(self, key: str, size: int) -> None:
-        found = self.size(key)
-        if found != size:
-            raise ObjectDamaged(f"{key} was written with {size} bytes and is there with {found}")
+    def _read_back(self, key: str, measured: _Measured) -> None:
+        if not self._holds(key, measured):
+            raise ObjectDamaged(f"{key}: {measured.size} bytes were written, and something else is there")
+
+    def _holds(self, key: str, measured: _Measured) -> bool:
+        """Whether these very bytes lie under the key: small ones are read, of others size and noted digest count."""
+        found = self._stat(key)
+        if found is None or found.size != measured.size:
+            return False
+        noted = (found.metadata or {}).get(f"x-amz-meta-{DIGEST}")
+        if noted and measured.size > READ_BACK_BYTES:
+            return bool(noted == measured.sha256)
+        return hashlib.sha256(self.get(key)).hexdigest() == measured.sha256
 
     def delete(self, key: str) -> None:
         """Deleting what is not there is no error."""
-        self._try(lambda: self._client.remove_object(self.bucket, self._prefix + key))
+        self._try(lambda: self._client.remove_object(self.bucket, self._full(key)))
 
     # --- reading ---
 
@@ -183,7 +192,7 @@ class Objects:
 
     def _read(self, key: str, offset: int, length: int) -> bytes:
         def read() -> bytes:
-            response = self._client.get_object(self.bucket, self._prefix + key, offset, length)
+            response = self._client.get_object(self.bucket, self._full(key), offset, length)
             try:
                 return response.read()
             finally:
@@ -193,39 +202,52 @@ class Objects:
         return self._try(read, key)
 
     def download(self, key: str, path: Path) -> None:
-        """Into a file, which appears when all bytes are there."""
+        """Into a file, which appears when all bytes are there. What broke off goes on where it was.
+
+        The budget counts from the last bytes that came: a big object may take as long as it takes.
+        """
         scratch = path.with_name(path.name + ".part")
+        try:
+            with scratch.open("wb") as file:
+                size = self._require(key).size
+                while file.tell() < size:
+                    self._fetch_more(key, file)
+            scratch.replace(path)
+        finally:
+            scratch.unlink(missing_ok=True)
+
+    def _fetch_more(self, key: str, file: BinaryIO) -> None:
+        before = file.tell()
 
         def fetch() -> None:
-            response = self._client.get_object(self.bucket, self._prefix + key)
+            response = self._client.get_object(self.bucket, self._full(key), file.tell())
             try:
-                with scratch.open("wb") as file:
-                    for chunk in response.stream(CHUNK):
-                        file.write(chunk)
+                for chunk in response.stream(CHUNK):
+                    file.write(chunk)
             finally:
                 response.close()
                 response.release_conn()
 
         try:
             self._try(fetch, key)
-            scratch.replace(path)
-        finally:
-            scratch.unlink(missing_ok=True)
+        except Retryable:
+            if file.tell() == before:
+                raise
 
     def size(self, key: str) -> int | None:
         """Bytes of an object; none where there is no such key."""
         found = self._stat(key)
         return None if found is None else cast(int, found.size)
 
-    def _digest(self, key: str) -> str:
-        """SHA-256 of an object: from its metadata, else from its bytes."""
+    def _require(self, key: str) -> Any:
         found = self._stat(key)
-        noted = (found.metadata or {}).get(f"x-amz-meta-{DIGEST}") if found else None
-        return cast(str, noted) if noted else hashlib.sha256(self.get(key)).hexdigest()
+        if found is None:
+            raise ObjectMissing(f"no object {key} in bucket {self.bucket}")
+        return found
 
     def _stat(self, key: str) -> Any:
         try:
-            return self._try(lambda: self._client.stat_object(self.bucket, self._prefix + key), key)
+            return self._try(lambda: self._client.stat_object(self.bucket, self._full(key)), key)
         except ObjectMissing:
             return None
 
@@ -242,70 +264,45 @@ class Objects:
 
         yield from self._try(names)
 
-    # --- trying again ---
+    # --- keys and tries ---
+
+    def _full(self, key: str) -> str:
+        """Raises ValueError for a key that stores understand differently, or that leads out of the prefix."""
+        if not key or len(key.encode()) > MAX_KEY_BYTES or _BAD_KEY.search(key):
+            raise ValueError(f"{key[:100]!r} is no key: it is empty, too long, or not the same path in every store")
+        return self._prefix + key
 
     def _try(self, call: Callable[[], T], key: str = "") -> T:
         try:
             for attempt in Retrying(
-                retry=retry_if_exception(_may_pass),
+                retry=retry_if_exception(lambda error: may_pass(error, self._has_worked)),
                 stop=stop_after_delay(self._budget),
-                wait=_full_jitter,
+                wait=full_jitter,
                 reraise=True,
             ):
                 with attempt:
-                    return call()
-        except S3Error as exc:
-            if exc.code in NO_SUCH:
-                raise ObjectMissing(f"no object {key or exc.object_name} in bucket {self.bucket}") from exc
-            if exc.code in REFUSED:
-                raise UserError(
-                    f"S3 at {self._endpoint}, bucket {self.bucket}: {exc.code}: {exc.message}{_skew(exc)}",
-                    hint=REFUSED[exc.code],
-                ) from exc
-            raise Retryable("object-store-away", f"{self._endpoint}: {exc.code}: {exc.message}") from exc
-        except (urllib3.exceptions.HTTPError, MinioException, OSError) as exc:
-            if _is_local(exc):
+                    done = call()
+                    self._has_worked = True
+                    return done
+        except TROUBLE as exc:
+            error = translated(exc, self._endpoint, self.bucket, key)
+            if error is exc:
                 raise
-            raise Retryable("object-store-away", f"{self._endpoint}: {exc}") from exc
+            raise error from exc
         raise AssertionError("the loop above returns or raises")
 
 
-def _may_pass(error: BaseException) -> bool:
-    """Whether the same call may succeed later."""
-    if isinstance(error, S3Error):
-        return error.code not in NO_SUCH and error.code not in REFUSED and error.code not in EXISTS
-    if isinstance(error, (urllib3.exceptions.HTTPError, ServerError, MinioException)):
-        return True
-    return isinstance(error, OSError) and not _is_local(error)
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    size: int
+    sha256: str
+
+    @classmethod
+    def of(cls, data: Source) -> _Measured:
+        with _opened(data) as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            return cls(stream.seek(0, io.SEEK_END), digest)
 
 
-def _is_local(error: BaseException) -> bool:
-    """A file or a disk of our own: no matter of the store."""
-    return isinstance(error, OSError) and (error.filename is not None or error.errno == errno.ENOSPC)
-
-
-def _skew(error: S3Error) -> str:
-    """By how much the clocks differ, where that is the trouble."""
-    server = parsedate_to_datetime(error.response.headers["Date"]) if "Date" in error.response.headers else None
-    if error.code != "RequestTimeTooSkewed" or server is None:
-        return ""
-    return f" (our clock is off by {(datetime.now(UTC) - server).total_seconds():+.0f} s)"
-
-
-def _full_jitter(state: RetryCallState) -> float:
-    first, most = BACKOFF_SECONDS
-    return random.uniform(0, min(most, first * 2 ** min(state.attempt_number, 10)))
-
-
-def _measure(data: Source) -> tuple[int, str]:
-    if isinstance(data, bytes):
-        return len(data), hashlib.sha256(data).hexdigest()
-    digest = hashlib.sha256()
-    with data.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            digest.update(chunk)
-    return data.stat().st_size, digest.hexdigest()
-
-
-def _opened(data: Source) -> BinaryIO:
+def _opened(data: Source) -> io.BytesIO | io.BufferedReader:
     return io.BytesIO(data) if isinstance(data, bytes) else data.open("rb")

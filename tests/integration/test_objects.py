@@ -1,21 +1,23 @@
 """The object store client against a real S3 server, and against one whose answers get lost."""
 
-import socket
+import random
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from urllib.parse import urlsplit
 
 import pytest
 from pydantic import SecretStr
 
 from entityflow.errors import Retryable, UserError
-from entityflow.objects import ObjectMissing, Objects
+from entityflow.objects import ObjectDamaged, ObjectMissing, Objects
 from entityflow.settings import Settings
+from tests.faulty_store import Fault, FaultyStore, faulty
 from tests.memory_objects import MemoryObjects
+
+PART = 5 << 20  # the smallest that stores take
 
 
 @pytest.fixture
@@ -110,66 +112,111 @@ def test_a_server_that_is_away_is_tried_again_within_the_budget(settings):
         away.get("k")
 
 
-class LosesAnswers:
-    """Between client and server: passes all on, but closes the connection instead of the first answer to a PUT."""
-
-    def __init__(self, upstream: tuple[str, int]) -> None:
-        self._upstream = upstream
-        self._lost = False
-        self._server = socket.create_server(("127.0.0.1", 0))
-        self.address = f"http://127.0.0.1:{self._server.getsockname()[1]}"
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                client, _ = self._server.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._pass_on, args=(client,), daemon=True).start()
-
-    def _pass_on(self, client: socket.socket) -> None:
-        with client, socket.create_connection(self._upstream) as server:
-            first = client.recv(65536)
-            lose = first.startswith(b"PUT") and not self._lost
-            self._lost |= lose
-            server.sendall(first)
-            threading.Thread(target=self._copy, args=(client, server), daemon=True).start()
-            while data := server.recv(65536):
-                if lose:
-                    client.shutdown(socket.SHUT_RDWR)
-                    break
-                client.sendall(data)
-
-    @staticmethod
-    def _copy(source: socket.socket, target: socket.socket) -> None:
-        try:
-            while data := source.recv(65536):
-                target.sendall(data)
-        except OSError:
-            return
-
-    def close(self) -> None:
-        self._server.close()
+@pytest.fixture
+def between(settings: Settings) -> Iterator[FaultyStore]:
+    with faulty(settings.s3_endpoint) as store:
+        yield store
 
 
 @pytest.fixture
-def lossy(settings: Settings) -> Iterator[Objects]:
-    address = urlsplit(settings.s3_endpoint)
-    between = LosesAnswers((address.hostname or "", address.port or 0))
-    yield Objects(settings.model_copy(update={"s3_endpoint": between.address}), budget_seconds=20)
-    between.close()
+def lossy(settings: Settings, between: FaultyStore) -> Objects:
+    """A client of the store that can be made to fail."""
+    named = settings.model_copy(update={"s3_endpoint": between.url})
+    return Objects(named, budget_seconds=20, read_seconds=1, part_bytes=PART)
 
 
-def test_a_conditional_put_whose_answer_was_lost_is_recognised_as_ones_own(lossy, objects):
+EVERY_LOSS = [Fault.CUT_UPLOAD, Fault.LOSE_ANSWER, Fault.REFUSE, Fault.FAIL_AFTER, Fault.GARBLE, Fault.STALL]
+
+
+@pytest.mark.parametrize("fault", EVERY_LOSS)
+def test_a_conditional_put_that_meets_a_fault_writes_once_and_knows_its_own(between, lossy, objects, fault):
+    between.plant("PUT", fault)
+
+    assert lossy.put_if_absent("k", b"mine" * 1000) is True
+    assert objects.get("k") == b"mine" * 1000
+    assert between.met_all
+
+
+@pytest.mark.parametrize("fault", EVERY_LOSS)
+def test_a_fault_does_not_make_anothers_object_ones_own(between, lossy, objects, fault):
+    objects.put("k", b"another's")
+    between.plant("PUT", fault)
+
+    assert lossy.put_if_absent("k", b"mine") is False
+    assert objects.get("k") == b"another's"
+
+
+def test_an_object_of_the_same_size_is_not_taken_for_ones_own(between, lossy, objects):
+    objects.put("k", b"yours")
+    between.plant("PUT", Fault.LOSE_ANSWER)
+
+    assert lossy.put_if_absent("k", b"mine!") is False
+
+
+def test_a_conflict_is_tried_again_and_is_not_an_object_that_is_there(between, lossy, objects):
+    between.plant("PUT", Fault.CONFLICT, Fault.CONFLICT)
+
     assert lossy.put_if_absent("k", b"mine") is True
     assert objects.get("k") == b"mine"
 
 
-def test_a_lost_answer_does_not_make_anothers_object_ones_own(lossy, objects):
-    objects.put("k", b"another's")
+@pytest.mark.parametrize("fault", EVERY_LOSS)
+def test_a_big_object_goes_in_parts_whatever_happens_to_one_of_them(between, lossy, objects, tmp_path, fault):
+    big, back = tmp_path / "big", tmp_path / "back"
+    big.write_bytes(random.Random(7).randbytes(2 * PART + 1000))
+    between.plant("PUT", fault)
 
-    assert lossy.put_if_absent("k", b"mine") is False
+    lossy.put("k", big)
+
+    assert between.met_all
+    assert between.requests.count("PUT") > 3
+    objects.download("k", back)
+    assert back.read_bytes() == big.read_bytes()
+
+
+@pytest.mark.parametrize("fault", [Fault.CUT_ANSWER, Fault.LOSE_ANSWER, Fault.REFUSE, Fault.GARBLE, Fault.STALL])
+def test_reading_goes_on_after_a_fault(between, lossy, objects, tmp_path, fault):
+    content = random.Random(8).randbytes(3 << 20)
+    objects.put("k", content)
+    between.plant("GET", fault, fault)
+
+    assert lossy.get("k") == content
+    between.plant("GET", fault, fault)
+    lossy.download("k", tmp_path / "back")
+    between.plant("GET", fault)
+    assert [one.key for one in lossy.list()] == ["k"]
+
+    assert between.met_all
+    assert (tmp_path / "back").read_bytes() == content
+
+
+def test_a_download_that_breaks_off_again_and_again_ends_when_each_try_brings_bytes(
+    between, settings, objects, tmp_path
+):
+    content = random.Random(9).randbytes(4 << 20)
+    objects.put("k", content)
+    impatient = Objects(settings.model_copy(update={"s3_endpoint": between.url}), budget_seconds=0.001)
+    between.plant("GET", *[Fault.CUT_ANSWER] * 5)
+
+    impatient.download("k", tmp_path / "back")
+
+    assert (tmp_path / "back").read_bytes() == content
+    assert between.met_all
+
+
+def test_what_is_read_back_must_be_what_was_written(between, lossy):
+    between.plant("GET", Fault.SPOIL)
+
+    with pytest.raises(ObjectDamaged, match="something else is there"):
+        lossy.put("k", b"mine!")
+
+
+@pytest.mark.parametrize("key", ["", "/a", "a/", "a//b", "../other/k", "a/../b", "a/./b", "a\nb", "a\0", "x" * 1025])
+def test_a_key_that_stores_understand_differently_is_refused(objects, key):
+    with pytest.raises(ValueError, match="is no key"):
+        objects.put(key, b"x")
+    with pytest.raises(ValueError, match="is no key"):
+        objects.get(key)
 
 
 class Refuses(BaseHTTPRequestHandler):
