@@ -15,9 +15,10 @@ from PIL import Image as Picture
 
 from entityflow.errors import EntityflowError
 from entityflow.objects import ObjectMissing, Objects
-from entityflow.shards import MANIFEST, ROOT, Manifest, ShardObject, decode_manifest, list_manifests
+from entityflow.shard_leftovers import ORPHAN, leftovers
+from entityflow.shards import SUCCESS, SUFFIXES, Manifest, ShardObject, list_manifests
 
-SUFFIXES = ("jpg", "txt", "json")
+COLUMNS = ["key", "status", "heldout", "offset", "bytes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ def verify(objects: Objects) -> Verdict:
             verdict.samples += len(keys)
             verdict.errors += _doubled(manifest.shard_id, keys, places)
     verdict.errors += list(broken_ranges(manifests))
-    verdict.warnings += list(_orphans(objects))
+    verdict.warnings += [Finding(one.key, "belongs to no manifest") for one in leftovers(objects) if one.why == ORPHAN]
     return verdict
 
 
@@ -156,21 +157,11 @@ def _check_table(path: Path, name: str, offsets: dict[str, tuple[bool, int, int]
     import pyarrow.parquet as pq
 
     try:
-        rows: list[dict[str, Any]] = pq.read_table(path, columns=["key", "heldout", "offset", "bytes"]).to_pylist()
+        rows: list[dict[str, Any]] = pq.read_table(path, columns=COLUMNS).to_pylist()
     except (pa.ArrowException, OSError) as exc:
         raise Damage(f"{name} is no readable table: {exc}") from exc
+    rows = [row for row in rows if row["status"] == SUCCESS]
     told = {row["key"]: (row["heldout"], row["offset"], row["bytes"]) for row in rows}
     if told != offsets or len(rows) != len(offsets):
         wrong = next((key for key in {**told, **offsets} if told.get(key) != offsets.get(key)), "a row")
         raise Damage(f"{name}: its {len(rows)} rows do not place the {len(offsets)} samples: {wrong}")
-
-
-def _orphans(objects: Objects) -> Iterator[Finding]:
-    """Files that no manifest of any version names: a sharder was killed before its manifest, or a rival wrote it."""
-    keys = [stored.key for stored in objects.list(ROOT)]
-    named = {
-        item.key for key in keys if MANIFEST.match(key) for item in decode_manifest(objects.get(key)).objects
-    }  # fmt: skip
-    for key in keys:
-        if key not in named and not MANIFEST.match(key):
-            yield Finding(key, "belongs to no manifest")

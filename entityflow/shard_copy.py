@@ -14,7 +14,7 @@ from pathlib import Path
 from entityflow.codec import to_plain
 from entityflow.errors import UserError
 from entityflow.objects import Objects
-from entityflow.shards import Manifest, ShardObject
+from entityflow.shards import SUCCESS, Manifest, ShardObject
 
 SIZES, MANIFESTS, TABLE, README = "sizes.json", "manifest.json", "metadata.parquet", "README.md"
 TABLES = ".tables"
@@ -120,7 +120,8 @@ def _write_table(objects: Objects, folder: Path, manifests: Sequence[Manifest], 
         kept = tables / f"{manifest.table.sha256}.parquet"
         if not _is_there(kept, manifest.table):
             _fetch(objects, manifest.table, kept)
-        rows = pq.read_table(kept)
+        every = pq.read_table(kept)
+        rows = every.filter(pc.equal(every["status"], SUCCESS))
         writer = writer or pq.ParquetWriter(scratch, rows.schema, compression="zstd")
         writer.write_table(rows if heldout else rows.filter(pc.invert(rows["heldout"])))
     if writer is not None:

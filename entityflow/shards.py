@@ -18,6 +18,8 @@ from entityflow.objects import Objects
 from entityflow.records import Shard, ShardInput
 
 ROOT = "shards/"
+SUCCESS, REMOVED = "success", "removed"  # status of a row in a table: a sample, or one that has left
+SUFFIXES = ("jpg", "txt", "json")  # the members of a sample, in this order
 MANIFEST = re.compile(r"^shards/p(\d{3})/(\d{12})(?:\.v(\d+))?\.json$")
 
 

@@ -7,16 +7,20 @@ from pathlib import Path
 
 from entityflow.objects import ObjectMissing, StoredObject
 
+EPOCH = datetime.fromtimestamp(0, UTC)
+
 
 class MemoryObjects:
     def __init__(self) -> None:
         self.content: dict[str, bytes] = {}
+        self.written: dict[str, datetime] = {}
 
     def ensure_bucket(self) -> None:
         """There is one bucket."""
 
     def put(self, key: str, data: bytes | Path) -> None:
         self.content[key] = data if isinstance(data, bytes) else data.read_bytes()
+        self.written[key] = datetime.now(UTC)
 
     def put_if_absent(self, key: str, data: bytes | Path) -> bool:
         if key in self.content:
@@ -42,7 +46,7 @@ class MemoryObjects:
     def list(self, prefix: str = "") -> Iterator[StoredObject]:
         for key in sorted(key for key in self.content if key.startswith(prefix)):
             etag = hashlib.md5(self.content[key]).hexdigest()
-            yield StoredObject(key, len(self.content[key]), etag, datetime.now(UTC))
+            yield StoredObject(key, len(self.content[key]), etag, self.written.get(key, EPOCH))
 
     def delete(self, key: str) -> None:
         self.content.pop(key, None)

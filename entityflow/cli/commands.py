@@ -34,6 +34,7 @@ COMMANDS = {
     "inspect image": Entry("services.filter.command", "inspect_image", "Scores, hashes and reason of pictures.", LOOK),
     "inspect url": Entry("services.fetcher.command", "inspect_url", "May an address be fetched, and why.", LOOK),
     "inspect text": Entry("services.filter.command", "inspect_text", "What the text rules say.", LOOK),
+    "refilter": Entry("services.filter.refilter_command", "refilter", "Judge shards by the rules of today.", PRODUCT),
     "benchmark add": Entry("services.filter.benchmark_command", "add", "Keep a benchmark's pictures out.", PRODUCT),
     "benchmark list": Entry("services.filter.benchmark_command", "list_sets", "Benchmarks that were added.", PRODUCT),
     "benchmark replay": Entry("services.index.command", "replay", "Amend what a benchmark has, too.", PRODUCT),

@@ -1,4 +1,4 @@
-"""`entityflow shards`: what is in the bucket, whether it is whole, and a copy that other tools read."""
+"""`entityflow shards`: what is in the bucket, whether it is whole, what nobody needs, and a copy for other tools."""
 
 from __future__ import annotations
 
@@ -19,10 +19,7 @@ if TYPE_CHECKING:
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 SAID_WARNINGS = 20
 
-app = typer.Typer(no_args_is_help=True, help="List, verify and pull shards.")
 
-
-@app.command("list")
 def list_shards(
     as_json: AsJson = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only the ids of shards.")] = False,
@@ -54,7 +51,6 @@ def list_shards(
         print_table(titles, [list(row.values()) for row in rows])
 
 
-@app.command()
 def verify(as_json: AsJson = False) -> None:
     """Read every shard against its manifest and decode every picture; exit code 1 where something is wrong.
 
@@ -75,7 +71,6 @@ def verify(as_json: AsJson = False) -> None:
     raise typer.Exit(1 if verdict.errors else 0)
 
 
-@app.command()
 def pull(
     directory: Annotated[Path, typer.Argument(help="Folder to write into; a second pull fetches what is missing.")],
     heldout: Annotated[bool, typer.Option("--heldout", help="The held-out tars too: 00000.heldout.tar.")] = False,
@@ -96,6 +91,42 @@ def pull(
     for item in pulled:
         print(directory / item.name)
     say(f"{sum(item.samples for item in pulled)} samples in {len(pulled)} tars")
+
+
+def sweep(
+    delete: Annotated[bool, typer.Option("--delete", help="Delete what is older than the safe age.")] = False,
+    older_than_hours: Annotated[float, typer.Option(min=1, help="The safe age: writers and readers are done.")] = 24.0,
+    as_json: AsJson = False,
+) -> None:
+    """List files of no shard, and those of versions that another has replaced; delete them only when told.
+
+    Example: entityflow shards sweep
+    """
+    from datetime import UTC, datetime, timedelta
+
+    from entityflow import shard_leftovers
+
+    objects, age, now = _objects(), timedelta(hours=older_than_hours), datetime.now(UTC)
+    planned = shard_leftovers.planned_files(objects)
+    found = shard_leftovers.leftovers(objects)
+    old = [one for one in found if one.may_go(now, age, planned)]
+    deleted = {one.key for one in shard_leftovers.delete(objects, old)} if delete else set()
+    rows = [
+        {
+            "key": one.key,
+            "bytes": one.bytes,
+            "why": one.why,
+            "age_hours": round((now - one.since).total_seconds() / 3600, 1),
+            "may_go": one in old,
+            "deleted": one.key in deleted,
+        }
+        for one in found
+    ]
+    if as_json:
+        print_json({"files": rows})
+        return
+    print_table(["key", "bytes", "why", "age_hours", "may_go", "deleted"], [list(row.values()) for row in rows])
+    say(f"{len(found)} files, {len(old)} older than the safe age and in no plan, {len(deleted)} deleted")
 
 
 def _objects() -> Objects:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,8 @@ from typing import Any
 from entityflow import __version__
 from entityflow.codec import fingerprint_of
 from entityflow.records import FilteredPair, Shard, ShardInput
-from entityflow.shards import Folded, Manifest, ShardObject, shard_id, stem
-from services.sharder.samples import REMOVED, removed_row, row
+from entityflow.shards import REMOVED, Folded, Manifest, ShardObject, shard_id, stem
+from services.sharder.samples import removed_row, row
 from services.sharder.table import write_table
 from services.sharder.tars import TarWriter
 
@@ -38,6 +39,11 @@ class ShardFiles:
         """`piece` are the packed members of the pair. All of it or, where OSError is raised, nothing."""
         offset = self._tars[pair.heldout].add(piece)
         self._rows.append(row(pair, offset))
+
+    def keep(self, sample: Mapping[str, Any], piece: bytes) -> None:
+        """A sample of an earlier version as it is, by its row."""
+        offset = self._tars[sample["heldout"]].add(piece)
+        self._rows.append({**sample, "offset": offset})
 
     def remove(self, image_id: str, reason: str) -> None:
         """A sample of an earlier version that this one has no more."""

@@ -61,6 +61,35 @@ def fold(pair: FilteredPair, amends: Iterable[Amend], tombstones: Tombstones) ->
     return _joined(pair, merges, {one for one in gone if one is not None}, len(forgotten & _candidates(pair)))
 
 
+def may_change(candidates: Sequence[str], amends: Iterable[Amend], tombstones: Tombstones) -> bool:
+    """Whether a sample with these candidates (first, then sorted) must be looked at: without its texts and sources."""
+    is_full = len(candidates) >= MAX_SOURCES
+    for amend in amends:
+        is_there = amend.candidate_id in candidates
+        if amend.kind in REMOVING and (amend.candidate_id is None or is_there):
+            return True
+        if amend.kind == MERGE and is_there and _is_forgotten_copy(amend, tombstones):
+            return True
+        fits = not is_full or (amend.candidate_id or "") < candidates[-1]
+        if amend.kind == MERGE and _is_allowed(amend) and fits and not is_there and not _is_covered(amend, tombstones):
+            return True
+    return False
+
+
+def _is_allowed(amend: Amend) -> bool:
+    return amend.permission is None or amend.permission.decision == ALLOWED
+
+
+def _is_forgotten_copy(amend: Amend, tombstones: Tombstones) -> bool:
+    return amend.duplicate_image_id is not None and tombstones.of_picture(amend.duplicate_image_id) is not None
+
+
+def _is_covered(amend: Amend, tombstones: Tombstones) -> bool:
+    return _is_forgotten_copy(amend, tombstones) or any(
+        tombstones.of_source(source.url, source.page_url) for source in amend.sources
+    )
+
+
 def _reason(amend: Amend) -> str:
     return FORGOTTEN if amend.kind == FORGET else amend.reason or amend.kind
 
@@ -73,7 +102,7 @@ def _forgotten(pair: FilteredPair, amends: Sequence[Amend], tombstones: Tombston
             if tombstones.of_source(source.url, source.page_url):
                 yield source.candidate_id
     for amend in amends:
-        if amend.candidate_id and amend.duplicate_image_id and tombstones.of_picture(amend.duplicate_image_id):
+        if amend.candidate_id and _is_forgotten_copy(amend, tombstones):
             yield amend.candidate_id
 
 
@@ -86,8 +115,7 @@ def _new_merges(pair: FilteredPair, amends: Iterable[Amend]) -> list[Amend]:
     """One for each candidate that the sample does not have yet."""
     found: dict[str | None, Amend] = {}
     for amend in amends:
-        is_allowed = amend.permission is None or amend.permission.decision == ALLOWED
-        if amend.kind == MERGE and is_allowed and _candidates(pair).isdisjoint(_candidates(amend)):
+        if amend.kind == MERGE and _is_allowed(amend) and _candidates(pair).isdisjoint(_candidates(amend)):
             found.setdefault(amend.candidate_id, amend)
     return list(found.values())
 

@@ -7,11 +7,11 @@ from typing import Any
 
 from entityflow.codec import from_plain, to_plain
 from entityflow.records import FilteredPair
+from entityflow.shards import REMOVED, SUCCESS
 
 Member = tuple[str, bytes]
 
 MAIN_FIRST = {"alt": 0, "title": 1, "description": 2}
-SUCCESS, REMOVED = "success", "removed"
 
 
 def caption(pair: FilteredPair) -> str:
