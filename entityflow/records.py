@@ -244,10 +244,13 @@ class FilteredPair:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Amend:
-    """What was learned about the sample image_id after it was accepted; equal (kind, candidate_id) fold once."""
+    """What was learned about the sample image_id after it was accepted; equal (kind, candidate_id) fold once.
+
+    refilter-text takes out `texts` only.
+    """
 
     image_id: str
-    kind: str  # merge | forget | decontaminate | refilter
+    kind: str  # merge | forget | decontaminate | refilter | refilter-text
     candidate_id: str | None = None
     texts: tuple[PairText, ...] = ()
     entities: tuple[PairEntity, ...] = ()
@@ -343,11 +346,14 @@ class Coverage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
+    """How a host wants to be asked. `rate_limit`: requests a second at which it complained."""
+
     host_key: str
     delay_seconds: float
     blocked_until: float | None = None
     failures: int = 0
     cause: str | None = None
+    rate_limit: float | None = None
     at: float
 
 

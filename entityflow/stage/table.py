@@ -37,6 +37,7 @@ class Table:
             raise ValueError(f"start={start!r}: beginning or end")
         self.topic, self.follows = topic, follows
         self._apply, self._start = apply, start
+        self.on_added: Callable[[list[int]], None] | None = None  # before the first record of these partitions
         self._ready: dict[int, asyncio.Event] = {}
         self._task: asyncio.Task[None] | None = None
 
@@ -57,6 +58,8 @@ class Table:
         new = [partition for partition in partitions if partition not in self._ready]
         for partition in new:
             self._ready[partition] = asyncio.Event()
+        if new and self.on_added:
+            self.on_added(new)
         if new:
             await asyncio.get_running_loop().run_in_executor(self._thread, self._assign, new)
         for partition in new:

@@ -28,6 +28,7 @@ from services.fetcher.bodies import ByteBudget
 from services.fetcher.candidates import Candidates, Policy
 from services.fetcher.known import KnownAddresses
 from services.fetcher.mover import Mover
+from services.fetcher.pace import Terms
 from services.fetcher.politeness import Hosts, Patience
 from services.fetcher.robots_cache import RobotsCache
 from services.fetcher.settings import FetcherSettings
@@ -55,7 +56,7 @@ class Fetcher:
         with Sandbox(
             settings.picture_limits, children=settings.fetcher_decoders, seconds=settings.fetcher_decode_seconds
         ) as sandbox:
-            async with open_session(self._reach, connections=settings.fetcher_concurrency) as session:
+            async with open_session(self._reach, connections=settings.fetcher_connections) as session:
                 web = WebClient(session, self._reach, settings.fetcher_timeout_seconds)
                 self._robots = robots_cache(web, settings)
                 visitor = Visitor(web, self._hosts, self._robots, visit_limits(settings), time.time, self._is_known)
@@ -80,6 +81,9 @@ class Fetcher:
     def learn_host(self, key: str, record: Record | None, message: Message) -> None:
         self._hosts.remember(key, record if isinstance(record, Host) else None)
 
+    def took_over(self, partitions: list[int]) -> None:
+        self._hosts.took_over()
+
     async def sweep(self) -> None:
         self._hosts.sweep()
         self._robots.sweep()
@@ -95,6 +99,7 @@ def patience(settings: FetcherSettings) -> Patience:
         park_seconds=settings.fetcher_park_seconds,
         backoff_seconds=settings.fetcher_backoff_seconds,
         max_backoff_seconds=settings.fetcher_max_backoff_seconds,
+        forgive_seconds=settings.fetcher_forgive_seconds,
     )
 
 
@@ -109,10 +114,11 @@ def robots_cache(web: WebClient, settings: FetcherSettings) -> RobotsCache:
 
 def visit_limits(settings: FetcherSettings) -> VisitLimits:
     return VisitLimits(
-        delay_seconds=settings.fetcher_delay_seconds,
-        loopback_delay_seconds=settings.fetcher_loopback_delay_seconds,
+        terms=Terms(settings.fetcher_delay_seconds, settings.fetcher_speedup, settings.fetcher_host_connections),
+        local_terms=Terms(settings.fetcher_loopback_delay_seconds, 1.0, settings.fetcher_loopback_connections),
         max_bytes=settings.fetcher_max_bytes,
         max_hops=settings.fetcher_max_hops,
+        own_terms={host: terms.as_terms for host, terms in settings.fetcher_host_terms.items()},
     )
 
 
@@ -134,7 +140,7 @@ def build(settings: FetcherSettings) -> Shell:
     fetcher = Fetcher(shell, settings, reach)
     shell.resource(fetcher.opened)
     shell.table("address", fetcher.learn_address, follows="url")
-    shell.table("host", fetcher.learn_host, follows="url")
+    shell.table("host", fetcher.learn_host, follows="url").on_added = fetcher.took_over
     shell.table("tombstone", fetcher.tombstones.learn)
     shell.map("url", fetcher.step, concurrency=settings.fetcher_concurrency)
     mover = Mover(time.time, lambda: shell.stopping)

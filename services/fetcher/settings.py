@@ -2,23 +2,51 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from entityflow.pictures import PictureLimits
 from entityflow.settings import MIB, Settings
+from services.fetcher.pace import Terms
 
 DAY = 86_400.0
+
+
+class HostTerms(BaseModel):
+    """What a site asks of robots, where it says more than a robots.txt can."""
+
+    delay_seconds: float = Field(default=0.5, ge=0)
+    speedup: float = Field(default=1.0, ge=1)
+    connections: int = Field(default=1, gt=0)
+    bytes_per_second: float | None = Field(default=None, gt=0)
+
+    @property
+    def as_terms(self) -> Terms:
+        return Terms(self.delay_seconds, self.speedup, self.connections, self.bytes_per_second)
+
+
+# https://wikitech.wikimedia.org/wiki/Robot_policy: two connections, 25 Mbit/s for media
+WIKIMEDIA = {"wikimedia.org": HostTerms(delay_seconds=0.5, connections=2, bytes_per_second=25e6 / 8)}
 
 
 class FetcherSettings(Settings):
     """Delays are seconds. `loopback` ones hold for hosts of the resolve map and for this machine."""
 
-    fetcher_concurrency: int = Field(200, gt=0, description="candidates in work at once")
-    fetcher_delay_seconds: float = Field(1.0, ge=0, description="between two requests to one host key")
+    fetcher_concurrency: int = Field(2000, gt=0, description="candidates in work at once, most of them waiting")
+    fetcher_connections: int = Field(256, gt=0, description="open at once")
+    fetcher_delay_seconds: float = Field(1.0, ge=0, description="between two requests to one host key, to begin with")
+    fetcher_speedup: float = Field(2.0, ge=1, description="how many times as fast a host may become that answers well")
+    fetcher_host_connections: int = Field(
+        2, gt=0, description="to one host key, where it answers well; 1 to begin with"
+    )
     fetcher_loopback_delay_seconds: float = Field(0.0, ge=0)
+    fetcher_loopback_connections: int = Field(8, gt=0)
+    fetcher_host_terms: dict[str, HostTerms] = Field(
+        default_factory=lambda: dict(WIKIMEDIA), description="host keys with terms of their own"
+    )
     fetcher_allow_loopback: bool = Field(False, description="fetch from localhost and 127.0.0.1, ports from 1024 on")
     fetcher_backoff_seconds: float = Field(60.0, gt=0, description="first back-off of a host, doubled each time")
     fetcher_max_backoff_seconds: float = Field(DAY, gt=0)
+    fetcher_forgive_seconds: float = Field(1800.0, gt=0, description="quiet time after which back-off starts anew")
     fetcher_park_seconds: float = Field(10.0, gt=0, description="a longer wait for its host parks a candidate")
     fetcher_retry_short_seconds: float = Field(60.0, gt=0)
     fetcher_retry_medium_seconds: float = Field(600.0, gt=0)

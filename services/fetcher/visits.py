@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -11,6 +11,7 @@ from entityflow.addresses import BadAddress, WebAddress, parse_address
 from entityflow.http import FetchFailed, Response, WebClient
 from entityflow.records import Host
 from services.fetcher.bodies import Lease, check_head, unpacked
+from services.fetcher.pace import Terms
 from services.fetcher.permission import judge_headers
 from services.fetcher.politeness import Hosts, HostState
 from services.fetcher.retry_after import retry_after_seconds
@@ -51,10 +52,16 @@ class Visit:
 
 @dataclass(frozen=True, slots=True)
 class VisitLimits:
-    delay_seconds: float
-    loopback_delay_seconds: float
+    """`terms`: what hosts are offered; `local_terms`: those of the resolve map and of this machine."""
+
+    terms: Terms
+    local_terms: Terms
     max_bytes: int
     max_hops: int
+    own_terms: Mapping[str, Terms] = field(default_factory=dict)
+
+    def terms_of(self, host_key: str, *, local: bool) -> Terms:
+        return self.own_terms.get(host_key) or (self.local_terms if local else self.terms)
 
 
 class Visitor:
@@ -79,11 +86,10 @@ class Visitor:
             visit.trail.append(address)
             visit.failure = FetchFailed(refusal, address.host)
             return visit
-        delay = self._limits.loopback_delay_seconds if self._web.reach.is_local(address) else self._limits.delay_seconds
+        terms = self._limits.terms_of(address.host_key, local=self._web.reach.is_local(address))
         arrived = time.perf_counter()
-        async with self._hosts.turn(address.host_key, delay) as state:
+        async with self._hosts.turn(address.host_key, terms) as state:
             visit.milliseconds["wait"] = round((time.perf_counter() - arrived) * 1000, 3)
-            state.delay_seconds = delay
             try:
                 await self._follow(visit, address, hops, lease, state)
             except FetchFailed as failure:
@@ -142,8 +148,7 @@ class Visitor:
         visit.evidence += [note for note in robots.notes if note not in visit.evidence]
         if robots.unavailable:
             raise FetchFailed(robots.unavailable, robots.source, transient=True)
-        if robots.crawl_delay is not None:
-            state.delay_seconds = max(state.delay_seconds, robots.crawl_delay)
+        state.pace.declared(robots.crawl_delay)
         if (refusal := robots_refusal(robots, address)) is not None:
             visit.evidence.append(refusal[1])
             raise FetchFailed(refusal[0], refusal[1])
@@ -157,8 +162,9 @@ class Visitor:
             self._hosts.requested(state, self._clock() - began)
         if asked.robots.unavailable == "robots-unavailable":
             self._block(visit, address, state, "robots-unavailable", asked.retry_after)
-        if asked.robots.crawl_delay is not None:
-            state.delay_seconds = max(state.delay_seconds, asked.robots.crawl_delay)
+        state.pace.declared(asked.robots.crawl_delay)
+        if asked.robots.crawl_delay:
+            state.free_at = max(state.free_at, self._clock() + asked.robots.crawl_delay)
         if not asked.robots.unavailable:
             await self._hosts.pause(state)
         return asked.robots
@@ -172,7 +178,7 @@ class Visitor:
             async with visit.timed("request"), self._web.get(address, ACCEPT) as response:
                 return await self._take(visit, address, response, lease, state)
         finally:
-            self._hosts.requested(state, self._clock() - began)
+            self._hosts.requested(state, self._clock() - began, len(visit.body or b""))
 
     async def _take(
         self, visit: Visit, address: WebAddress, response: Response, lease: Lease, state: HostState

@@ -223,7 +223,44 @@ def test_a_host_that_asks_for_patience_gets_it_and_holds_up_nobody(
     assert max(gaps) >= 0.9
     assert web.most_at_once["slow.test"] == 1
     hosts = [record for record in records(settings, "host") if isinstance(record, Host)]
-    assert [(host.failures, host.cause) for host in hosts] == [(1, "throttled"), (0, None)]
+    assert [(host.host_key, host.failures, host.cause) for host in hosts] == [("slow.test", 1, "throttled")]
+
+
+def test_no_host_gets_more_than_its_rate_across_a_change_of_owner_while_others_run_on(
+    settings: Settings, web: FaultServer, start: Start
+) -> None:
+    per_second = 5
+    for n in range(16):
+        web.on(f"slow.test/{n}.jpg", answer(photo(n)))
+    urls = [candidate(f"http://slow.test/{n}.jpg") for n in range(16)]
+    offer(settings, *urls)
+    first = start(ENTITYFLOW_FETCHER_LOOPBACK_DELAY_SECONDS=str(1 / per_second))
+    eventually(lambda: len(web.asked("slow.test")) >= 6)
+
+    first.send_signal(signal.SIGTERM)
+    second = start(ENTITYFLOW_FETCHER_LOOPBACK_DELAY_SECONDS=str(1 / per_second))
+
+    eventually(lambda: len(images(settings)) == 16)
+    assert second.poll() is None
+    times = [request.at for request in web.requests if request.host == "slow.test"]
+    assert len(times) <= (times[-1] - times[0]) * per_second * 1.05 + 1
+    assert web.most_at_once["slow.test"] == 1
+
+
+def test_a_host_that_complains_without_an_hour_is_asked_slower_and_is_remembered_for_it(
+    settings: Settings, web: FaultServer, start: Start
+) -> None:
+    web.on("slow.test/0.jpg", answer(b"", "429 Too Many Requests"), answer(photo(0)))
+    for n in range(1, 4):
+        web.on(f"slow.test/{n}.jpg", answer(photo(n)))
+    offer(settings, *(candidate(f"http://slow.test/{n}.jpg") for n in range(4)))
+    start()
+
+    eventually(lambda: len(images(settings)) == 4)
+    slow = [request.at for request in web.requests if request.host == "slow.test"]
+    assert min(later - earlier for earlier, later in itertools.pairwise(slow[-3:])) >= 0.9
+    (host,) = [record for record in records(settings, "host") if isinstance(record, Host)]
+    assert (host.delay_seconds, host.failures) == (1.0, 1)
 
 
 def test_a_fetcher_that_is_killed_loses_no_candidate_and_asks_no_known_address_again(

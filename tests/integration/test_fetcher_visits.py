@@ -12,6 +12,7 @@ from entityflow.addresses import WebAddress, parse_address
 from entityflow.http import WebClient, open_session
 from entityflow.reach import Reach
 from services.fetcher.bodies import ByteBudget
+from services.fetcher.pace import Terms
 from services.fetcher.politeness import Hosts, Parked, Patience
 from services.fetcher.robots_cache import RobotsCache
 from services.fetcher.visits import Visit, VisitLimits, Visitor
@@ -43,7 +44,7 @@ async def visitor(server: FaultServer, known: set[str]) -> AsyncIterator[Visitor
             web,
             Hosts(patience, time.time),
             RobotsCache(web, time.time, seconds=1000, unavailable_seconds=0.0),
-            VisitLimits(delay_seconds=0.0, loopback_delay_seconds=0.0, max_bytes=1 << 20, max_hops=3),
+            VisitLimits(Terms(0.0), Terms(0.0), max_bytes=1 << 20, max_hops=3),
             time.time,
             lambda address: address.request in known,
         )
