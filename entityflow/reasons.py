@@ -27,6 +27,10 @@ REJECTIONS = {
     "query-refused": Reason(
         "A search provider will not answer this query.", "entityflow topics tail query-dlq tells what it said."
     ),
+    "answer-changed": Reason(
+        "A search provider's answer has another shape than its table says.",
+        "Compare the table with the provider's documentation (docs/providers.md), then entityflow dlq replay.",
+    ),
     "unknown-provider": Reason(
         "A query names a provider that the domain file does not have.", "Add it under providers, or reset the topic."
     ),
@@ -78,6 +82,8 @@ FILTER = {
     "consent-text": Reason("The text is about cookies, terms or signing in."),
     "html-residue": Reason("The text holds remains of a page's code."),
     "placeholder-text": Reason("The text stands on many pages for any picture."),
+    "common-text": Reason("The text stands beside many pictures.", "Raise filter.max_text_pictures."),
+    "host-text": Reason("Most pictures of the host bear this text: it is the site's, not theirs."),
     "repeated-words": Reason("Half of the text is one word."),
     "repeated-characters": Reason("A run of one character fills the text."),
     "foreign-language": Reason("A long text in no wanted language.", "Change filter.languages in the domain file."),

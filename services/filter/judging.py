@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from entityflow.records import MAX_TEXTS, Image, Original, PairText, Url
 from services.filter.denied import DENIED_PAGE, DeniedPages
 from services.filter.fingerprints import Appearance, Unhashable, appearance
-from services.filter.picture_rules import PictureLimits, judge_picture, picture_rules
+from services.filter.picture_rules import PictureLimits, first_failed, judge_picture, picture_rules
 from services.filter.text_rules import TextLimits, TextVerdict, judge_text, text_rules
 
 NO_TEXT, BROKEN_PICTURE = "no-text", "broken-picture"
@@ -55,13 +55,17 @@ class Rules:
         if image.payload is not None:
             picture_reason, seen, picture_stats = self._picture(image, image.payload)
             reason, stats = picture_reason or reason, stats | picture_stats
-        if self.is_denied(image):
+        if self.denies((image.candidate.address, image.candidate.page_url, image.final_url)):
             reason = DENIED_PAGE
         return Judgement(reason, texts, seen, stats, dropped, _pair_texts(image.candidate, verdicts))
 
-    def is_denied(self, image: Image) -> bool:
-        """Whether the picture or its page lies where nothing is taken from."""
-        return self._denied.covers(image.candidate.address, image.candidate.page_url, image.final_url)
+    def denies(self, addresses: Iterable[str | None]) -> bool:
+        """Whether a picture or its page lies where nothing is taken from."""
+        return self._denied.covers(*addresses)
+
+    def picture_by(self, scores: Mapping[str, float]) -> str | None:
+        """The reason to drop a picture of these scores; none for a good one."""
+        return first_failed(scores, self._picture_rules)
 
     def picture(self, original: Original, seen: Appearance) -> tuple[str | None, dict[str, float]]:
         """The reason to drop a picture, none for a good one, and its scores."""
