@@ -45,6 +45,8 @@ FILTER_TEXTS_DROPPED = Counter("entityflow_filter_texts_dropped", "Texts dropped
 FILTER_ASKED_AGAIN = Counter("entityflow_filter_asked_again", "Fingerprints sent again without an answer")
 # counter: pages of search results, asked of the provider or found kept in the bucket
 SEARCH_REQUESTS = Counter("entityflow_search_requests", "Pages of search results", ["provider", "source"])
+# counter: questions that a provider was not asked, by why: spent (a cap is reached), quota (it asks to wait), away
+SEARCHES_LEFT_OUT = Counter("entityflow_searches_left_out", "Questions not asked of a provider", ["provider", "why"])
 # counter: queries that led to no candidate at all, by kind of query
 EMPTY_SEARCHES = Counter("entityflow_empty_searches", "Queries without a candidate", ["kind"])
 # counter: steps of training that this process took
@@ -55,6 +57,10 @@ TRAINER_SAMPLES = Counter("entityflow_trainer_samples", "Samples drawn for train
 TRAINER_LOSS = Gauge("entityflow_trainer_loss", "Loss of the last step")
 # gauge: share of the time that steps waited for decoded pictures
 TRAINER_DATA_WAIT = Gauge("entityflow_trainer_data_wait", "Share of the time spent waiting for pictures")
+# gauge: what the last checkpoint took in the store
+TRAINER_CHECKPOINT_BYTES = Gauge("entityflow_trainer_checkpoint_bytes", "Bytes of the last checkpoint")
+# gauge: how long the last checkpoint took to be written, while training went on
+TRAINER_CHECKPOINT_SECONDS = Gauge("entityflow_trainer_checkpoint_seconds", "Seconds the last checkpoint took")
 # counter: shards that cannot be trained on, by reason
 TRAINER_LOST_SHARDS = Counter("entityflow_trainer_lost_shards", "Shards that cannot be trained on", ["reason"])
 # counter: manifests that were there already and say something else

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -47,18 +48,21 @@ def folder(step: int) -> str:
     return f"{ROOT}{step:09d}/"
 
 
-def write_checkpoint(store: Store, checkpoint: Checkpoint, keep: int) -> str:
-    """Its folder. Older ones beyond the `keep` newest are removed, manifest first."""
-    files = {f"{name}.safetensors": save(_contiguous(part)) for name, part in checkpoint.parts.items()}
+def write_checkpoint(store: Store, checkpoint: Checkpoint) -> int:
+    """Its bytes in the store."""
+    files = {f"{name}.safetensors": save(dict(part)) for name, part in checkpoint.parts.items()}
     files[STATE] = json.dumps({"schema": SCHEMA, **checkpoint.state}, sort_keys=True).encode()
     for name, data in files.items():
         store.put(checkpoint.key + name, data)
     listing = {name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in files.items()}
-    manifest = {"schema": SCHEMA, "step": checkpoint.step, "parts": listing}
+    manifest = {"schema": SCHEMA, "step": checkpoint.step, "at": round(time.time(), 3), "parts": listing}
     store.put(checkpoint.key + MANIFEST, json.dumps(manifest, sort_keys=True).encode())
-    for step in complete_steps(store)[keep:]:
-        remove_checkpoint(store, step)
-    return checkpoint.key
+    return sum(len(data) for data in files.values())
+
+
+def copies(part: Tensors) -> dict[str, Tensor]:
+    """On the CPU, in memory of their own: training goes on while they are written."""
+    return {name: value.detach().to("cpu", copy=True).contiguous() for name, value in part.items()}
 
 
 def read_newest(store: Store, architecture: str) -> Checkpoint | None:
@@ -115,7 +119,3 @@ def _verified(store: Store, step: int, listing: Mapping[str, Mapping[str, Any]])
         if found != expected["sha256"]:
             raise TornCheckpoint(f"{name} has {len(data)} bytes and sha256 {found[:12]}, not those of the manifest")
         yield name, data
-
-
-def _contiguous(part: Tensors) -> dict[str, Tensor]:
-    return {name: value.detach().cpu().contiguous().clone() for name, value in part.items()}

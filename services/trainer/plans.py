@@ -10,14 +10,16 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from math import ceil
+from math import ceil, log
 from typing import Any
 
 from services.trainer.ledger import Entry, Ledger, ShardRef
+from services.trainer.randomness import uniforms
 from services.trainer.recipe import Recipe
 
 FIRST_REPLAY_SHARE = 0.5
 REPLAY_RAMP_GROUPS = 20  # groups until the share has come down to the recipe's
+TINY = 2.0**-53
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +80,7 @@ def plan_new(recipe: Recipe, ledger: Ledger, new: Sequence[Entry], place: Place)
     """Each sample of the `new` entries once, replay of the others in the ledger, whole batches."""
     samples = sum(entry.samples for entry in new)
     fresh = {entry.ref.shard_id for entry in new}
-    old = [entry for entry in ledger.usable() if entry.ref.shard_id not in fresh]
+    old = choose([entry for entry in ledger.usable() if entry.ref.shard_id not in fresh], recipe, place)
     share = replay_share(recipe, place.group) if old else 0.0
     total = _whole_batches(samples / (1 - share), recipe.batch_size)
     again = apportion(total - samples, [entry.samples for entry in (old or new)])
@@ -90,7 +92,9 @@ def plan_new(recipe: Recipe, ledger: Ledger, new: Sequence[Entry], place: Place)
 
 def plan_replay(recipe: Recipe, ledger: Ledger, place: Place) -> Plan:
     """What is missing to `passes` draws a sample, at most `group_steps` steps of it."""
-    entries = ledger.usable()
+    behind = [entry for entry in ledger.usable() if entry.missing_draws(recipe.passes)]
+    others = [entry for entry in ledger.usable() if not entry.missing_draws(recipe.passes)]
+    entries = [*choose(behind, recipe, place), *choose(others, recipe, place)]
     missing = [entry.missing_draws(recipe.passes) for entry in entries]
     finished = [0 if count else entry.samples for entry, count in zip(entries, missing, strict=True)]
     share = recipe.replay_share if any(finished) else 0.0
@@ -100,6 +104,16 @@ def plan_replay(recipe: Recipe, ledger: Ledger, place: Place) -> Plan:
     first, second = apportion(total - again, missing), apportion(again, finished)
     draws = {entry.ref.shard_id: a + b for entry, a, b in zip(entries, first, second, strict=True)}
     return _plan("replay", recipe, entries, draws, total, place)
+
+
+def choose(entries: Sequence[Entry], recipe: Recipe, place: Place) -> list[Entry]:
+    """All, or as many as a group holds at most, drawn by their samples: a group never opens the whole past."""
+    if len(entries) <= recipe.group_shards:
+        return list(entries)
+    numbers = uniforms(len(entries), recipe.seed, "choose", place.group)
+    # Efraimidis and Spirakis (2006): the largest u ** (1 / weight) are a draw by weight without repeats
+    ranked = sorted(range(len(entries)), key=lambda i: log(max(numbers[i], TINY)) / entries[i].samples, reverse=True)
+    return [entries[i] for i in sorted(ranked[: recipe.group_shards])]
 
 
 def replay_share(recipe: Recipe, group: int) -> float:

@@ -16,6 +16,7 @@ from services.trainer.knowledge import Knowledge
 from services.trainer.publishing import decide, model_files, version_of
 from services.trainer.recipe import Recipe
 from services.trainer.registry import WEIGHTS, Published, champion, point_aliases, write_model
+from services.trainer.retention import keep_for_model
 from services.trainer.shard_room import ShardRoom
 from services.trainer.state import RunState
 from services.trainer.stepping import Stepper
@@ -53,6 +54,8 @@ class Publisher:
         published = Published(self._recipe.name, version, metrics, promoted, why, time.time())
         write_model(self._store, published, files)
         self._tell(self._record(published, state, knowledge, checkpoint))
+        if promoted and checkpoint:
+            keep_for_model(self._store, checkpoint, version)
         point_aliases(self._store, published)  # after the event: a run that is killed in between publishes again
         self._log.info("model_published", version=version, promoted=promoted, why=why,
                        **{name: round(value, 3) for name, value in metrics.items() if "accuracy" in name})  # fmt: skip

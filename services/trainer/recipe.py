@@ -13,6 +13,7 @@ from services.trainer.settings import TrainerSettings
 TINY = "tiny"
 TINY_HORIZON_STEPS = 30
 HORIZON_STEPS = 2000  # warm-up and averaging of open_clip's published runs
+LEAST_REPLAY_SHARE = 0.1
 AUTO, FP32, AMP_BF16 = "auto", "fp32", "amp_bf16"
 
 
@@ -63,6 +64,16 @@ class Recipe:
         return replace(self)
 
 
+def _replay_share(share: float) -> float:
+    """Raises UsageError for a share that keeps too little: BioCLIP 2's tenth is the least that is known to hold."""
+    if 0 < share < LEAST_REPLAY_SHARE:
+        raise UsageError(
+            f"a replay share of {share:g} lets earlier groups be forgotten",
+            hint=f"set ENTITYFLOW_TRAINER_REPLAY_SHARE to {LEAST_REPLAY_SHARE:g} or more, or to 0 for none at all",
+        )
+    return share
+
+
 def make_recipe(settings: TrainerSettings, domain: Domain | None) -> Recipe:
     base = domain.training if domain is not None else Training()
     model = settings.trainer_model or base.model
@@ -80,7 +91,7 @@ def make_recipe(settings: TrainerSettings, domain: Domain | None) -> Recipe:
         weight_decay=settings.trainer_weight_decay,
         max_gradient_norm=settings.trainer_max_gradient_norm,
         ema_half_life_steps=settings.trainer_ema_half_life_steps or horizon,
-        replay_share=_first(settings.trainer_replay_share, base.replay_share),
+        replay_share=_replay_share(_first(settings.trainer_replay_share, base.replay_share)),
         alt_text_share=_first(settings.trainer_alt_text_share, base.alt_text_share),
         seed=int(_first(settings.trainer_seed, base.seed)),
         group_shards=settings.trainer_group_shards,

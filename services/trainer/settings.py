@@ -24,7 +24,7 @@ class TrainerSettings(Settings):
     trainer_ema_half_life_steps: int | None = Field(None, ge=1, description="empty = 2000, tiny 30")
     trainer_weight_decay: float = Field(0.2, ge=0)
     trainer_max_gradient_norm: float = Field(1.0, gt=0)
-    trainer_group_shards: int = Field(64, ge=1, description="most shards in a group: the window that is shuffled")
+    trainer_group_shards: int = Field(64, ge=1, description="most new, and most old, shards in a group")
     trainer_group_steps: int = Field(200, ge=1, description="length of a group without new shards")
     trainer_group_wait_seconds: float = Field(60.0, ge=0, description="how long few new samples wait for more")
 
@@ -45,5 +45,6 @@ class TrainerSettings(Settings):
     trainer_keep_checkpoints: int = Field(3, ge=1)
     trainer_publish_seconds: float = Field(1800.0, ge=0, description="least time between two published models")
     trainer_poll_seconds: float = Field(2.0, gt=0, description="how often an idle trainer looks for shards")
+    trainer_watch_seconds: float = Field(30.0, gt=0, description="how often a plan's shards are looked after")
     trainer_max_bad_steps: int = Field(20, ge=1, description="steps in a row that are not finite before it stops")
     trainer_exit_when_idle: bool = Field(False, description="end when every sample was drawn often enough")

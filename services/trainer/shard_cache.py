@@ -35,6 +35,13 @@ class ShardCache:
             part.unlink(missing_ok=True)
         return path
 
+    def is_there(self, key: str) -> bool:
+        """In the store, whatever lies here. Raises Retryable."""
+        return key in self._store.keys(key)
+
+    def drop(self, sha256: str) -> None:
+        (self._folder / f"{sha256}.tar").unlink(missing_ok=True)
+
     def trim(self, in_use: Collection[Path]) -> None:
         """Down to the byte limit, least recently used first; never those in use."""
         files = sorted(self._folder.glob("*.tar"), key=lambda path: path.stat().st_mtime)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -23,9 +23,16 @@ from services.trainer.store import Missing
 
 
 class Fetch(Protocol):
-    """A shard's tar as a file on this machine. Raises Missing and BadShard."""
+    """A shard's tar as a file on this machine."""
 
-    def fetch(self, name: str, key: str, sha256: str) -> Path: ...
+    def fetch(self, name: str, key: str, sha256: str) -> Path:
+        """Raises Missing and BadShard."""
+
+    def is_there(self, key: str) -> bool:
+        """Where it comes from, whatever this machine holds. Raises Retryable while that cannot be known."""
+
+    def drop(self, sha256: str) -> None:
+        """Remove what this machine holds of it."""
 
     def trim(self, in_use: Collection[Path]) -> None:
         """Free room; files in use stay."""
@@ -47,6 +54,12 @@ class FilesInPlace:
                 raise BadShard(name, "changed while it was in use", WRONG_CHECKSUM)
             self._hashed[path] = (state.st_size, state.st_mtime_ns, sha256)
         return path
+
+    def is_there(self, key: str) -> bool:
+        return Path(key).exists()
+
+    def drop(self, sha256: str) -> None:
+        """They are the user's own."""
 
     def trim(self, in_use: Collection[Path]) -> None:
         """They are the user's own."""
@@ -77,6 +90,22 @@ class ShardRoom:
                 shards.append(OpenShard(source, file))
             self._fetch.trim([shard.file.path for shard in shards])
             yield shards
+
+    def withdrawn(self, plan: Plan, newest: Mapping[str, ShardRef]) -> list[str]:
+        """Shards of the plan that have a newer version and whose tar was removed: it must not be used any more.
+
+        Raises Retryable while that cannot be known.
+        """
+        gone = [
+            source.ref
+            for source in plan.sources
+            if (newer := newest.get(source.ref.shard_id)) is not None
+            and newer.version > source.ref.version
+            and not self._fetch.is_there(source.ref.tar)
+        ]
+        for ref in gone:
+            self._fetch.drop(ref.sha256)
+        return [ref.shard_id for ref in gone]
 
     def heldout(self, ledger: Ledger) -> list[HeldOut]:
         """The held-out samples of all shards that are there."""

@@ -61,9 +61,10 @@ class Folder:
         part.replace(target)
 
     def keys(self, prefix: str) -> Iterator[str]:
-        base = self.root / prefix
+        base = (self.root / prefix) if prefix.endswith("/") or not prefix else (self.root / prefix).parent
         files = sorted(path for path in base.rglob("*") if path.is_file() and not path.name.startswith("."))
-        return (path.relative_to(self.root).as_posix() for path in files)
+        names = (path.relative_to(self.root).as_posix() for path in files)
+        return (name for name in names if name.startswith(prefix))
 
     def delete(self, key: str) -> None:
         self.path(key).unlink(missing_ok=True)

@@ -15,13 +15,13 @@ from dataclasses import dataclass
 import structlog
 import torch
 
-from entityflow import __version__
 from entityflow.errors import Retryable, UserError
 from services.trainer.batches import Batch, Batches, View
-from services.trainer.checkpoints import Checkpoint, read_newest, write_checkpoint
+from services.trainer.checkpoints import Checkpoint, read_newest
 from services.trainer.clip import build_clip
+from services.trainer.keeping import Keeper
 from services.trainer.knowledge import NOTHING, Knowledge
-from services.trainer.optimizing import optimizer_tensors, restore_optimizer
+from services.trainer.plan_shelf import PlanShelf
 from services.trainer.plans import Plan, plan_new, plan_replay
 from services.trainer.progress import Progress
 from services.trainer.publisher import Publisher, Tell
@@ -29,14 +29,16 @@ from services.trainer.publishing import step_of
 from services.trainer.ranks import Ranks
 from services.trainer.recipe import Recipe
 from services.trainer.registry import LATEST, Published, alias
+from services.trainer.saving import restore, snapshot
 from services.trainer.settings import TrainerSettings
 from services.trainer.shard_log import ShardLog
 from services.trainer.shard_room import Lost, ShardRoom
 from services.trainer.state import RunState
 from services.trainer.stepping import Step, Stepper
-from services.trainer.store import Missing, Store
+from services.trainer.store import Store
+from services.trainer.watching import Watch
 
-GO, SAVE, STOP = "go", "save", "stop"
+GO, STOP, RENEW = "go", "stop", "renew"
 
 
 @dataclass(frozen=True)
@@ -85,19 +87,30 @@ class Trainer:
         self._publisher = Publisher(recipe, around.store, around.room, device, around.tell)
         self._knowledge: Knowledge = NOTHING
         self._bad_steps = 0
-        self._saved_step, self._published_step = -1, 0
+        self._shelf = PlanShelf(around.store)
+        self._keeper = Keeper(around.store, settings.trainer_keep_checkpoints, self._written)
+        self._watch = Watch(around.log, around.room, settings.trainer_watch_seconds)
+        self._saved_step, self._begun_step, self._published_step = -1, -1, 0
         self._saved_at = self._published_at = self._looked_at = time.monotonic()
 
     def run(self) -> RunState:
         """Raises UserError where training cannot go on."""
+        try:
+            return self._run()
+        finally:
+            self._watch.close()
+            self._keeper.close()
+
+    def _run(self) -> RunState:
         self._restore()
         while (order := self.ranks.from_leader(self._decide() if self.ranks.leads else None)) is not None:
             if isinstance(order, Work):
                 self._execute(order.plan, order.taken)
             else:
                 self.stop.wait(order.seconds)
-        if self.ranks.leads and self.state.step > self._saved_step:
+        if self.ranks.leads and self.state.step > self._begun_step:
             self._save()
+        self._keeper.finish()
         return self.state
 
     # --- what next: the leader only ---
@@ -118,12 +131,23 @@ class Trainer:
         self._hear()
         if self.state.plan is None and self._due(self._published_at, self.settings.trainer_publish_seconds):
             self._publish_news()
+        self._end_what_was_withdrawn()
         plan = self._next_plan()
         if plan is not None:
             with self.around.room.opened(plan):
                 return Work(plan, self.state.plan_step)
         self._publish_news()
         return None if self.settings.trainer_exit_when_idle else Wait(self.settings.trainer_poll_seconds)
+
+    def _end_what_was_withdrawn(self) -> None:
+        """Of the plan under way, where a shard of it has to be forgotten."""
+        state = self.state
+        if state.plan is None:
+            return
+        newest = {shard_id: entry.ref for shard_id, entry in state.ledger.entries.items()}
+        if shards := self.around.room.withdrawn(state.plan, newest):
+            self._log.warning("plan_withdrawn", group=state.plan.group, steps=state.plan_step, shards=shards)
+            state.finish_plan()
 
     def _hear(self) -> None:
         """Take what the log has new into the ledger."""
@@ -154,7 +178,7 @@ class Trainer:
             self._log.info("untrained", **{k: round(v, 3) for k, v in state.baseline.items() if "accuracy" in k})
         place = state.place(self._knowledge.version)
         plan = plan_new(recipe, state.ledger, new, place) if new else plan_replay(recipe, state.ledger, place)
-        state.plan = self._claim(plan)
+        state.plan = self._shelf.claim(plan, state.ledger)
         return state.plan
 
     def _enough(self, samples: int) -> bool:
@@ -166,33 +190,14 @@ class Trainer:
             or waited >= self.settings.trainer_group_wait_seconds
         )
 
-    def _claim(self, plan: Plan) -> Plan:
-        """Store the plan before its first step; one that a killed run stored at this place is taken instead."""
-        key = f"training/plans/{plan.group:06d}.json"
-        try:
-            stored = Plan.from_json(self.around.store.get(key))
-        except (Missing, ValueError, KeyError, TypeError):
-            stored = None
-        if stored is not None and self._fits(stored, plan):
-            return stored
-        self.around.store.put(key, plan.to_json())
-        return plan
-
-    def _fits(self, stored: Plan, plan: Plan) -> bool:
-        """Whether a stored plan follows from where this run stands."""
-        known = self.state.ledger.entries
-        return (stored.parent, stored.batch_size, stored.seed) == (plan.parent, plan.batch_size, plan.seed) and all(
-            source.ref.shard_id in known
-            and (known[source.ref.shard_id].ref, known[source.ref.shard_id].drawn) == (source.ref, source.first_draw)
-            for source in stored.sources
-        )
-
     def _give_up(self, lost: Lost) -> None:
         """End the plan under way after the steps that were taken; another one is made without the shard."""
         assert self.state.plan is not None
         self._log.error("shard_lost", shard=lost.shard_id, reason=lost.reason, group=self.state.plan.group)
+        replaced = self.state.ledger.entries[lost.shard_id].ref not in {s.ref for s in self.state.plan.sources}
         self.state.finish_plan()
-        self.state.ledger = self.state.ledger.lose(lost.shard_id, lost.reason)
+        if not replaced:
+            self.state.ledger = self.state.ledger.lose(lost.shard_id, lost.reason)
 
     # --- doing it: every process ---
 
@@ -210,7 +215,7 @@ class Trainer:
             batches = Batches(plan, shards, self._knowledge, view, self.ranks)
             for step, batch in batches.ahead(taken, pool, self.settings.trainer_prefetch_batches):
                 self._take(plan, step, batch)
-                if self.ranks.from_leader(self._signal()) == STOP:
+                if self.ranks.from_leader(self._signal(plan)) != GO:
                     return
         if self.ranks.leads:
             self.state.finish_plan()
@@ -239,18 +244,24 @@ class Trainer:
                 hint="lower ENTITYFLOW_TRAINER_LEARNING_RATE and start again",
             )
 
-    def _signal(self) -> str:
+    def _signal(self, plan: Plan) -> str:
         """The leader's word after a step; saves where it is time to."""
         if not self.ranks.leads:
             return GO
         if self.stop.is_set():
             return STOP
-        steps = self.state.step - max(self._saved_step, 0)
-        if steps >= self.settings.trainer_checkpoint_steps or self._due(
-            self._saved_at, self.settings.trainer_checkpoint_seconds
-        ):
+        if self._watch.withdrawn(plan):
+            self._save()
+            return RENEW
+        if not self._keeper.busy and self._save_is_due():
             self._save()
         return GO
+
+    def _save_is_due(self) -> bool:
+        steps = self.state.step - max(self._begun_step, 0)
+        return steps >= self.settings.trainer_checkpoint_steps or self._due(
+            self._saved_at, self.settings.trainer_checkpoint_seconds
+        )
 
     # --- keeping it ---
 
@@ -262,58 +273,29 @@ class Trainer:
         if self.state.step <= self._published_step:
             return
         checkpoint = self._save()
+        self._keeper.finish()
         self.published = self._publisher.publish(self.stepper, self.state, self._knowledge, checkpoint)
         self._published_step = self.state.step
         self._published_at = time.monotonic()
 
-    def _save(self) -> str | None:
-        """Write a checkpoint; its folder. A store that is away does not stop the training."""
-        stepper = self.stepper
-        state = {
-            "architecture": self.recipe.architecture(),
-            "recipe": self.recipe.to_plain(),
-            "log": self.around.log.identity(),
-            "code": __version__,
-            "torch": torch.__version__,
-            "bad_steps": self._bad_steps,
-            **self.state.to_plain(),
-        }
-        parts = {
-            "model": stepper.model.state_dict(),
-            "optimizer": dict(optimizer_tensors(stepper.model, stepper.optimizer)),
-            "average": stepper.average.tensors,
-        }
-        self._saved_at = time.monotonic()
-        try:
-            key = write_checkpoint(
-                self.around.store, Checkpoint(self.state.step, state, parts), self.settings.trainer_keep_checkpoints
-            )
-        except Retryable as exc:
-            self._log.error("checkpoint_failed", step=self.state.step, error=str(exc))
-            return None
-        self._saved_step = self.state.step
-        self.around.log.kept(self.state.position)
-        self._log.info("checkpoint", step=self.state.step, key=key)
-        return key
+    def _save(self) -> str:
+        """Begin to write a checkpoint; its folder."""
+        checkpoint = snapshot(self.stepper, self.state, self.recipe, self.around.log.identity(), self._bad_steps)
+        self._saved_at, self._begun_step = time.monotonic(), self.state.step
+        self._keeper.begin(checkpoint)
+        return checkpoint.key
+
+    def _written(self, checkpoint: Checkpoint) -> None:
+        """From the writer's thread."""
+        self._saved_step = checkpoint.step
+        self.around.log.kept(int(checkpoint.state["position"]))
 
     def _restore(self) -> None:
         checkpoint = read_newest(self.around.store, self.recipe.architecture())
         if checkpoint is None:
             return
-        found = checkpoint.state["log"]
-        if found != self.around.log.identity():
-            raise UserError(
-                f"checkpoint {checkpoint.key} was made with another `shard` topic ({found})",
-                hint="remove training/ in the bucket to begin anew, or use the topic's own prefix",
-            )
-        self.state = RunState.from_plain(checkpoint.state)
-        stepper = self.stepper
-        stepper.model.load_state_dict(dict(checkpoint.parts["model"]))
-        restore_optimizer(stepper.model, stepper.optimizer, dict(checkpoint.parts["optimizer"]))
-        for name, value in checkpoint.parts["average"].items():
-            stepper.average.tensors[name].copy_(value)
-        stepper.step = self._saved_step = self.state.step
-        self._bad_steps = int(checkpoint.state["bad_steps"])
+        self.state, self._bad_steps = restore(checkpoint, self.stepper, self.around.log.identity())
+        self._saved_step = self._begun_step = self.state.step
         latest = alias(self.around.store, self.recipe.name, LATEST)
         self._published_step = step_of(latest) if latest else 0
         self._knowledge = self.around.newest_knowledge()

@@ -11,7 +11,7 @@ import pytest
 from safetensors.torch import load_file
 
 from services.trainer.checkpoints import complete_steps
-from services.trainer.plans import Plan
+from services.trainer.plan_shelf import PlanShelf
 from services.trainer.registry import list_models
 from services.trainer.store import Folder
 from tests.trainer_process import free_port
@@ -72,7 +72,7 @@ def test_two_processes_share_one_small_shard_and_end_after_equal_steps(tmp_path:
     codes = run(["train", str(tmp_path / "tars"), str(tmp_path / "out"), "1"], size=2)
 
     assert codes == [0, 0]
-    plan = Plan.from_json(Folder(tmp_path / "out").get("training/plans/000000.json"))
+    (plan,) = PlanShelf(Folder(tmp_path / "out")).of_group(0)
     assert (plan.steps, plan.draws) == (10, 40)
     assert steps_taken(tmp_path / "out") == 10
     assert len(list(list_models(Folder(tmp_path / "out")))) == 1

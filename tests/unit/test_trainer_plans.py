@@ -78,6 +78,28 @@ def test_a_group_without_new_shards_replays_what_was_drawn_too_rarely() -> None:
     assert by_shard == {"late": 24, "early": 8}
 
 
+def test_a_group_opens_no_more_old_shards_than_it_may_and_each_group_others_by_their_samples() -> None:
+    old = [entry(f"old{n:02d}", 400 if n < 10 else 40, drawn=400 if n < 10 else 40) for n in range(40)]
+    new = entry("new", 64)
+    few = replace(recipe(), group_shards=8, replay_share=0.5)
+
+    plans = [plan_new(few, ledger(*old, new), [new], replace(START, group=group)) for group in range(30)]
+
+    opened = [{source.ref.shard_id for source in plan.sources} - {"new"} for plan in plans]
+    assert all(len(shards) == 8 for shards in opened)
+    assert len(set().union(*opened)) > 30
+    large = sum(shard < "old10" for shards in opened for shard in shards)
+    assert 0.6 < large / (8 * 30) < 0.9
+    assert all(sum(source.draws for source in plan.sources) == plan.draws for plan in plans)
+
+
+def test_a_replay_share_that_forgets_is_refused_and_none_at_all_is_not() -> None:
+    with pytest.raises(UsageError, match=r"0\.05"):
+        make_recipe(TrainerSettings(trainer_replay_share=0.05), None)
+
+    assert make_recipe(TrainerSettings(trainer_replay_share=0), None).replay_share == 0
+
+
 def test_after_all_groups_every_sample_was_drawn_as_often_as_the_passes_say() -> None:
     state = RunState(ledger=ledger(entry("a", 8), entry("b", 4)))
     counts: Counter[tuple[str, int]] = Counter()

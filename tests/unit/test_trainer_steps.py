@@ -14,27 +14,35 @@ import torch
 from PIL import Image
 from structlog.testing import capture_logs
 
-from entityflow.errors import UsageError, UserError
+from entityflow.errors import Retryable, UsageError, UserError
 from services.trainer.accumulating import backward_in_parts
 from services.trainer.batches import Batch
 from services.trainer.building import build_trainer
-from services.trainer.checkpoints import complete_steps, folder, read_newest
+from services.trainer.checkpoints import Checkpoint, complete_steps, copies, folder, read_newest
 from services.trainer.clip import Clip, build_clip
+from services.trainer.keeping import Keeper
 from services.trainer.knowledge import EntityTexts, Knowledge
+from services.trainer.ledger import Entry, Ledger, ShardRef
 from services.trainer.pictures import NUMBERS, crop_box, decode, open_picture, recolour, training_view
+from services.trainer.plans import plan_new
 from services.trainer.publishing import decide
 from services.trainer.randomness import uniforms
 from services.trainer.ranks import Ranks
 from services.trainer.reasons import BadPicture
 from services.trainer.recipe import Recipe, make_recipe
 from services.trainer.registry import CHAMPION, Published, alias, list_models, pull_model
+from services.trainer.retention import Kept, superfluous
 from services.trainer.settings import TrainerSettings
-from services.trainer.shard_log import FolderLog, find_tars
+from services.trainer.shard_cache import file_sha256
+from services.trainer.shard_log import FolderLog, News, find_tars
 from services.trainer.shard_room import FilesInPlace, ShardRoom
+from services.trainer.state import RunState
 from services.trainer.stepping import Step, Stepper
 from services.trainer.store import Folder
 from services.trainer.trainer import Trainer
+from services.trainer.watching import Watch
 from tests.trainer_shards import COLOURS, jpeg, shard
+from tests.waiting import eventually
 
 CPU = torch.device("cpu")
 KNOWN = Knowledge(
@@ -53,9 +61,15 @@ def small(**changes: int | float) -> Recipe:
     return replace(base, warmup_steps=2, ema_half_life_steps=2, group_steps=4, **changes)  # type: ignore[arg-type]
 
 
-def trainer(tars: Path, out: Path, recipe: Recipe | None = None, stop: threading.Event | None = None) -> Trainer:
+def trainer(
+    tars: Path,
+    out: Path,
+    recipe: Recipe | None = None,
+    stop: threading.Event | None = None,
+    log: FolderLog | None = None,
+) -> Trainer:
     settings = TrainerSettings(trainer_exit_when_idle=True, trainer_checkpoint_steps=2, trainer_threads=1)
-    log, room = FolderLog(find_tars([tars])), ShardRoom(FilesInPlace(), heldout_share=0.2)
+    log, room = log or FolderLog(find_tars([tars])), ShardRoom(FilesInPlace(), heldout_share=0.2)
     chosen, ended = recipe or small(), stop or threading.Event()
     return build_trainer(settings, chosen, Folder(out), log, room, lambda _model: None, ended, Ranks(), out, KNOWN)
 
@@ -381,8 +395,73 @@ def test_a_checkpoint_of_another_model_is_recognised(tars: Path, tmp_path: Path)
     assert logs[0]["event"] == "checkpoint_foreign"
 
 
-def test_only_the_last_checkpoints_are_kept(finished: Trainer) -> None:
-    assert len(complete_steps(finished.around.store)) == 3
+DAY = 86_400.0
+
+
+def test_the_newest_the_last_of_each_day_and_those_of_promoted_models_stay() -> None:
+    written = [Kept(step, step * DAY / 4) for step in range(40)] + [Kept(40, 9.9 * DAY)]
+    written[2] = replace(written[2], promoted=True)
+
+    removed = superfluous(written, newest=3, days=4)
+
+    assert sorted(set(range(41)) - set(removed)) == [2, 27, 31, 35, 38, 39, 40]
+
+
+def test_superfluous_checkpoints_are_removed_and_that_of_the_promoted_model_stays(finished: Trainer) -> None:
+    store = finished.around.store
+    steps = complete_steps(store)
+
+    assert len(steps) == 3
+    assert json.loads(store.get(f"{folder(steps[0])}promoted.json"))["version"] == alias(store, "clip", CHAMPION)
+
+
+class SlowStore(Folder):
+    """Lets a put begin only when it is told to."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.open = threading.Event()
+        self.waiting = threading.Event()
+
+    def put(self, key: str, value: bytes | Path) -> None:
+        self.waiting.set()
+        assert self.open.wait(10)
+        super().put(key, value)
+
+
+def test_training_goes_on_while_a_checkpoint_is_written_and_its_tensors_stay_those_of_its_step(tmp_path: Path) -> None:
+    store = SlowStore(tmp_path)
+    told: list[int] = []
+    keeper = Keeper(store, 3, lambda checkpoint: told.append(checkpoint.step))
+    weight = torch.zeros(3)
+
+    keeper.begin(Checkpoint(7, {"architecture": "a"}, {"model": copies({"w": weight})}))
+    assert store.waiting.wait(10)
+    busy, before = keeper.busy, list(told)
+    weight += 1
+    store.open.set()
+
+    assert keeper.finish()
+    assert (busy, before, told) == (True, [], [7])
+    kept = read_newest(store, "a")
+    assert kept is not None
+    assert torch.equal(kept.parts["model"]["w"], torch.zeros(3))
+
+
+class AwayStore(Folder):
+    def put(self, key: str, value: bytes | Path) -> None:
+        raise Retryable("s3", "away")
+
+
+def test_a_store_that_is_away_costs_a_checkpoint_and_not_the_run(tmp_path: Path) -> None:
+    keeper = Keeper(AwayStore(tmp_path), 3, lambda _checkpoint: None)
+
+    with capture_logs() as logs:
+        keeper.begin(Checkpoint(7, {}, {}))
+        written = keeper.finish()
+
+    assert not written
+    assert [line["event"] for line in logs] == ["checkpoint_failed"]
 
 
 def test_a_second_start_without_new_shards_trains_nothing(tars: Path, finished: Trainer) -> None:
@@ -406,6 +485,61 @@ def test_a_shard_that_is_gone_in_the_middle_ends_its_group_and_the_run_goes_on_w
     lost = {Path(name).name: entry.lost for name, entry in second.state.ledger.entries.items()}
     assert lost == {"a.tar": None, "b.tar": "gone"}
     assert second.state.ledger.missing_draws(3) == 0
+
+
+class VersionsLog(FolderLog):
+    """The versions of one shard, as far as their tars were there when it was made; each may follow the other."""
+
+    def __init__(self, *versions: ShardRef) -> None:
+        super().__init__([])
+        self._versions = [ref for ref in versions if Path(ref.tar).exists() or ref.version == 1]
+
+    def since(self, position: int) -> News:
+        return News(tuple(self._versions[position:][-1:]), len(self._versions))
+
+
+def versions(folder: Path) -> tuple[ShardRef, ShardRef]:
+    """24 samples, of which the rewrite keeps 16; the second tar is still to be moved to its place."""
+    old, ready = shard(folder / "v1.tar", 24), shard(folder / "ready.tar", 16)
+    first = ShardRef(shard_id="p000-000000000000", version=1, tar=str(old), sha256=file_sha256(old))
+    return first, replace(first, version=2, tar=str(folder / "v2.tar"), sha256=file_sha256(ready))
+
+
+@pytest.mark.parametrize("forgotten", [True, False])
+def test_a_new_version_is_the_same_data_and_ends_a_group_at_its_checkpoint_where_the_old_tar_is_withdrawn(
+    tmp_path: Path, forgotten: bool
+) -> None:
+    refs = versions(tmp_path)
+    trainer(tmp_path, tmp_path / "run", stop=StopAfter(2), log=VersionsLog(*refs)).run()
+    (tmp_path / "ready.tar").rename(refs[1].tar)
+    if forgotten:
+        Path(refs[0].tar).unlink()
+
+    with capture_logs() as logs:
+        run = trainer(tmp_path, tmp_path / "run", log=VersionsLog(*refs))
+        run.run()
+
+    (entry,) = run.state.ledger.entries.values()
+    assert (entry.ref.version, entry.samples) == (2, 14)
+    assert entry.drawn >= 3 * 14
+    assert any(line["event"] == "plan_withdrawn" for line in logs) is forgotten
+    groups = [(line["group"], line["taken"]) for line in logs if line["event"] == "group"]
+    assert groups[0] == ((1, 0) if forgotten else (0, 2))
+
+
+def test_the_watch_sees_a_withdrawn_tar_while_the_group_is_under_way(tmp_path: Path) -> None:
+    refs = versions(tmp_path)
+    (tmp_path / "ready.tar").rename(refs[1].tar)
+    entry = Entry(ref=refs[0], samples=24)
+    plan = plan_new(small(), Ledger(), [entry], RunState().place(None))
+    watch = Watch(VersionsLog(*refs), ShardRoom(FilesInPlace()), 0.001)
+
+    while_it_is_there = [watch.withdrawn(plan) for _ in range(20)]
+    Path(refs[0].tar).unlink()
+
+    eventually(lambda: watch.withdrawn(plan), 10)
+    assert not any(while_it_is_there)
+    watch.close()
 
 
 def test_new_shards_are_trained_on_with_replay_after_a_restart(tmp_path: Path) -> None:
