@@ -25,6 +25,10 @@ def removal(number: int, kind: str, reason: str | None = None, candidate: str | 
     return Amend(image_id=pair(number).image_id, kind=kind, reason=reason, candidate_id=candidate)
 
 
+def without(number: int, *texts: PairText, reason: str = "common-text") -> Amend:
+    return Amend(image_id=pair(number).image_id, kind="refilter-text", texts=texts, reason=reason)
+
+
 def forgotten(**named: str) -> Tombstones:
     """What covers these: sha256, url, page, host."""
     stones = Tombstones()

@@ -2,12 +2,13 @@
 
 A merge adds texts, entities and a source, once for each candidate. A tombstone takes out the sources that it covers,
 or the sample: by its own hash, or where its first source goes, which gave the bytes. Other kinds of amend take out the
-source of their candidate or, where they name none, the sample. What is taken out wins over what is added.
+source of their candidate or, where they name none, the sample; `refilter-text` takes out texts, and the sample with the
+last of them. What is taken out wins over what is added.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from entityflow.codec import encode
@@ -26,7 +27,8 @@ from entityflow.tombstones import FORGOTTEN, Tombstones
 
 MERGE, FORGET = "merge", "forget"
 REMOVING = (FORGET, "decontaminate", "refilter")
-KINDS = (MERGE, *REMOVING)
+REFILTER_TEXT = "refilter-text"
+KINDS = (MERGE, REFILTER_TEXT, *REMOVING)
 ALLOWED = "allowed"
 
 
@@ -56,9 +58,13 @@ def fold(pair: FilteredPair, amends: Iterable[Amend], tombstones: Tombstones) ->
         return Fate(None, reason, forgotten=int(reason == FORGOTTEN))
     gone = forgotten | unwanted.keys()
     merges = [one for one in _new_merges(pair, known) if gone.isdisjoint(_candidates(one))]
-    if not merges and gone.isdisjoint(_candidates(pair)):
+    taken = {text: _reason(one) for one in reversed(known) if one.kind == REFILTER_TEXT for text in one.texts}
+    if not merges and gone.isdisjoint(_candidates(pair)) and taken.keys().isdisjoint(pair.texts):
         return Fate(pair)
-    return _joined(pair, merges, {one for one in gone if one is not None}, len(forgotten & _candidates(pair)))
+    joined = _joined(pair, merges, {one for one in gone if one is not None}, taken.keys())
+    if pair.texts and joined.pair is not None and not joined.pair.texts:
+        return Fate(None, taken.get(pair.texts[0]) or REFILTER_TEXT)
+    return replace(joined, forgotten=len(forgotten & _candidates(pair)))
 
 
 def may_change(candidates: Sequence[str], amends: Iterable[Amend], tombstones: Tombstones) -> bool:
@@ -66,9 +72,9 @@ def may_change(candidates: Sequence[str], amends: Iterable[Amend], tombstones: T
     is_full = len(candidates) >= MAX_SOURCES
     for amend in amends:
         is_there = amend.candidate_id in candidates
-        if amend.kind in REMOVING and (amend.candidate_id is None or is_there):
+        if amend.kind == REFILTER_TEXT or (amend.kind in REMOVING and (amend.candidate_id is None or is_there)):
             return True
-        if amend.kind == MERGE and is_there and _is_forgotten_copy(amend, tombstones):
+        if amend.kind == MERGE and is_there and is_forgotten_copy(amend, tombstones):
             return True
         fits = not is_full or (amend.candidate_id or "") < candidates[-1]
         if amend.kind == MERGE and _is_allowed(amend) and fits and not is_there and not _is_covered(amend, tombstones):
@@ -80,12 +86,12 @@ def _is_allowed(amend: Amend) -> bool:
     return amend.permission is None or amend.permission.decision == ALLOWED
 
 
-def _is_forgotten_copy(amend: Amend, tombstones: Tombstones) -> bool:
+def is_forgotten_copy(amend: Amend, tombstones: Tombstones) -> bool:
     return amend.duplicate_image_id is not None and tombstones.of_picture(amend.duplicate_image_id) is not None
 
 
 def _is_covered(amend: Amend, tombstones: Tombstones) -> bool:
-    return _is_forgotten_copy(amend, tombstones) or any(
+    return is_forgotten_copy(amend, tombstones) or any(
         tombstones.of_source(source.url, source.page_url) for source in amend.sources
     )
 
@@ -102,7 +108,7 @@ def _forgotten(pair: FilteredPair, amends: Sequence[Amend], tombstones: Tombston
             if tombstones.of_source(source.url, source.page_url):
                 yield source.candidate_id
     for amend in amends:
-        if amend.candidate_id and _is_forgotten_copy(amend, tombstones):
+        if amend.candidate_id and is_forgotten_copy(amend, tombstones):
             yield amend.candidate_id
 
 
@@ -120,13 +126,13 @@ def _new_merges(pair: FilteredPair, amends: Iterable[Amend]) -> list[Amend]:
     return list(found.values())
 
 
-def _joined(pair: FilteredPair, merges: Sequence[Amend], gone: set[str], forgotten: int) -> Fate:
+def _joined(pair: FilteredPair, merges: Sequence[Amend], gone: set[str], taken: Collection[PairText]) -> Fate:
     bundles: list[Bundle] = [pair, *merges]
     offered = [source for bundle in bundles for source in bundle.sources if source.candidate_id not in gone]
     first, *others = offered
     sources = (first, *sorted(set(others), key=_place_of_source))
     dropped = gone | {source.candidate_id for source in sources[MAX_SOURCES:]}
-    texts = _texts(bundles, first.candidate_id, dropped)
+    texts = tuple(text for text in _texts(bundles, first.candidate_id, dropped) if text not in taken)
     joined = replace(
         pair,
         sources=sources[:MAX_SOURCES],
@@ -134,7 +140,7 @@ def _joined(pair: FilteredPair, merges: Sequence[Amend], gone: set[str], forgott
         entities=_entities(bundles),
         permission=_permission(bundles),
     )
-    return Fate(joined, None, forgotten, len(sources[MAX_SOURCES:]) + len(texts[MAX_TEXTS:]))
+    return Fate(joined, over_caps=len(sources[MAX_SOURCES:]) + len(texts[MAX_TEXTS:]))
 
 
 def _place_of_source(source: PairSource) -> tuple[str, str, str]:

@@ -30,12 +30,12 @@ class LearnedAmends:
             "INSERT INTO amends (image_id, place, amend) VALUES (?, ?, ?)", (amend.image_id, place, encode(amend))
         )
 
-    def of(self, image_id: str) -> list[Amend]:
-        """What was learned of a sample that is in a shard."""
-        found = self._rows.execute("SELECT amend FROM amends WHERE image_id = ?", (image_id,)).fetchall()
+    def of(self, image_id: str) -> list[tuple[int, Amend]]:
+        """Place and content of what was learned of a sample that is in a shard."""
+        found = self._rows.execute("SELECT place, amend FROM amends WHERE image_id = ?", (image_id,)).fetchall()
         if found:
             self._rows.execute("UPDATE amends SET is_placed = 1 WHERE image_id = ?", (image_id,))
-        return [cast(Amend, decode(amend)) for (amend,) in found]
+        return [(place, cast(Amend, decode(amend))) for place, amend in found]
 
     def first_unplaced(self) -> int | None:
         """The lowest place of an amend whose sample is in no shard yet."""

@@ -17,7 +17,7 @@ from entityflow.objects import Objects
 from entityflow.records import Amend, Record, Shard
 from entityflow.shards import REMOVED, Folded, Manifest, list_manifests, newest_manifest
 from entityflow.tombstones import Tombstones
-from services.sharder.folding import KINDS, Fate, fold, may_change
+from services.sharder.folding import KINDS, Fate, fold, is_forgotten_copy, may_change
 from services.sharder.learned import LearnedAmends
 from services.sharder.progress import Progress
 from services.sharder.samples import pair_of
@@ -125,7 +125,7 @@ class Rewriting:
     def _shard(self, manifest: Manifest, learned: LearnedAmends, folded: Folded, is_unchecked: bool) -> None:
         while manifest.table is not None:
             rows = self._rows(manifest)
-            concerned = self._concerned(rows, learned, is_unchecked)
+            concerned = self._concerned(rows, learned, _folded_to(manifest, folded.amend_uuid), is_unchecked)
             if not concerned or self._rewritten(manifest, rows, concerned, folded):
                 return
             manifest = newest_manifest(self._objects, manifest)  # another run was faster
@@ -134,15 +134,18 @@ class Rewriting:
         assert manifest.table is not None
         return cast(list[Row], pq.read_table(self._tables.path(manifest.table)).to_pylist())
 
-    def _concerned(self, rows: Iterable[Row], learned: LearnedAmends, is_unchecked: bool) -> dict[str, list[Amend]]:
+    def _concerned(
+        self, rows: Iterable[Row], learned: LearnedAmends, folded_to: int, is_unchecked: bool
+    ) -> dict[str, list[Amend]]:
         """Samples that may change, by what their rows say, with what was learned of them."""
         found: dict[str, list[Amend]] = {}
         for row in rows:
             amends = learned.of(row["key"])
-            if row["status"] != REMOVED and (
-                may_change(row["candidates"], amends, self._tombstones) or (is_unchecked and self._is_covered(row))
-            ):
-                found[row["key"]] = amends
+            if row["status"] == REMOVED:
+                continue
+            news = [one for at, one in amends if at >= folded_to or is_forgotten_copy(one, self._tombstones)]
+            if may_change(row["candidates"], news, self._tombstones) or (is_unchecked and self._is_covered(row)):
+                found[row["key"]] = [one for _, one in amends]
         return found
 
     def _is_covered(self, row: Row) -> bool:
@@ -202,3 +205,9 @@ class Rewriting:
         events = [event for manifest in later if (event := manifest.event())]
         self._logs.tell(events)
         self.summary.events = len(events)
+
+
+def _folded_to(manifest: Manifest, amend_uuid: str) -> int:
+    """Amends before this offset are in the version already."""
+    folded = manifest.folded
+    return folded.amend_end if folded is not None and folded.amend_uuid == amend_uuid else 0

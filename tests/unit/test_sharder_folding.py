@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from entityflow.records import MAX_SOURCES, MAX_TEXTS, Amend, FilteredPair, PairEntity
 from services.sharder.folding import Fate, fold
 from services.sharder.samples import description, members, pair_of
-from tests.amends import forgotten, merge, removal
+from tests.amends import forgotten, merge, removal, without
 from tests.filtered_pairs import pair
 
 NOTHING = forgotten()
@@ -106,6 +106,18 @@ def test_a_copy_that_is_forgotten_by_its_own_hash_takes_its_source_along():
     assert fate.forgotten == 1
 
 
+def test_texts_that_say_nothing_leave_and_the_sample_with_the_last_of_them():
+    title, alt = pair(0).texts
+    (seen,) = merge(0, "d").texts
+
+    assert texts(fold(pair(0), [without(0, title)], NOTHING)) == ["ält 0"]
+    assert texts(fold(pair(0), [without(0, title, alt), merge(0, "d")], NOTHING)) == ["seen again by d"]
+    assert fold(pair(0), [without(0, title, seen), without(0, alt), merge(0, "d")], NOTHING) == Fate(
+        None, "common-text"
+    )
+    assert fold(pair(0), [without(0, seen)], NOTHING) == Fate(pair(0))
+
+
 def test_kinds_of_a_later_version_change_nothing():
     assert fold(pair(0), [removal(0, "re-imagine")], NOTHING) == Fate(pair(0))
 
@@ -124,6 +136,7 @@ learned = st.lists(
         st.builds(
             removal, st.just(0), st.sampled_from(["refilter", "decontaminate"]), st.none(), st.sampled_from("de")
         ),
+        st.builds(without, st.just(0), st.sampled_from([*pair(0).texts, *merge(0, "d").texts, *merge(0, "e").texts])),
         st.builds(removal, st.just(0), st.just("forget"), st.none(), st.sampled_from(["f", None])),
     ),
     max_size=8,

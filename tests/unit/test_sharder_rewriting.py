@@ -20,7 +20,7 @@ from entityflow.shards import Manifest, list_manifests
 from entityflow.tombstones import tombstone_of
 from services.sharder.rewriting import Rewriting, Summary
 from services.sharder.samples import pair_of
-from tests.amends import merge, removal
+from tests.amends import merge, removal, without
 from tests.cutting import cut_log, surroundings
 from tests.filtered_pairs import pair
 from tests.memory_objects import MemoryObjects
@@ -175,6 +175,18 @@ def test_a_later_amend_makes_a_third_version(objects, tmp_path):
     assert first.version == 3
     assert samples(objects, first)[ids(2)[0]] == ["c", "d", "e"]
     assert logs.told() == {"p000-000000000000": 3}
+
+
+def test_what_is_read_again_because_another_amend_waits_makes_no_new_version(objects, tmp_path):
+    logs = MemoryLogs([merge(8, "d"), without(2, pair(2).texts[0]), merge(2, "e"), without(2, *merge(2, "e").texts)])
+    run(objects, logs, tmp_path / "run")
+    content = dict(objects.content)
+    del objects.content[newest(objects)[0].tar.key]  # it would be missed
+
+    summary = run(objects, logs, tmp_path / "run")
+
+    assert (summary.rewritten, summary.unplaced, logs.begun) == ([], 1, [0, 0])
+    assert {**objects.content, **content} == content
 
 
 def test_an_amend_waits_for_the_shard_of_its_sample(objects, tmp_path):
