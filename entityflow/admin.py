@@ -14,7 +14,12 @@ from confluent_kafka import (
     TopicCollection,
     TopicPartition,
 )
-from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    AdminClient,
+    ConfigResource,
+    OffsetSpec,
+    ResourceType,
+)
 from confluent_kafka.cimpl import NewTopic
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
 
@@ -102,6 +107,21 @@ class Admin:
             }
         )
         return {name: described for name, described in found.items() if described is not None}
+
+    def properties(self, topics: Iterable[str]) -> dict[str, dict[str, str]]:
+        """The properties of each topic as they are in force on the broker."""
+        asked = {self.settings.topic_name(topic): topic for topic in topics}
+        resources = [ConfigResource(ResourceType.TOPIC, name) for name in asked]
+        if not resources:
+            return {}
+        return self._ask(
+            lambda: {
+                asked[resource.name]: {name: str(entry.value) for name, entry in future.result().items()}
+                for resource, future in self._client.describe_configs(
+                    resources, request_timeout=REQUEST_SECONDS
+                ).items()
+            }
+        )
 
     def ends(self, places: Iterable[Place]) -> dict[Place, int]:
         return self._offsets(places, OffsetSpec.latest())  # type: ignore[no-untyped-call]

@@ -64,6 +64,9 @@ class Settings(BaseSettings):
     session_timeout_seconds: float = Field(30.0, gt=0)
     group_instance_id: str = Field("", description="static member id, where a StatefulSet runs")
     guard_seconds: float = Field(30.0, gt=0, description="how often guarding groups are looked at")
+    guard_backlog_bytes: int = Field(
+        0, ge=0, description="unread bytes of a topic below at which input waits; 0 = only its retention counts"
+    )
 
     @field_validator("prefix")
     @classmethod

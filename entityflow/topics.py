@@ -12,6 +12,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from entityflow import records
+from entityflow.guards import check_guard, check_no_cycle
 from entityflow.ids import content_id
 from entityflow.records import Record
 
@@ -39,6 +40,7 @@ class Topic:
     small: int
     cleanup: str  # compact | delete
     retention_days: int | None
+    retention_bytes: int | None  # of each partition
     max_message_bytes: int
     writers: tuple[str, ...]
     groups: tuple[Group, ...]
@@ -57,20 +59,28 @@ class Topic:
         if self.cleanup == "delete":
             forever = self.retention_days is None or small
             config["retention.ms"] = "-1" if forever else str((self.retention_days or 0) * DAY_MS)
+            if self.retention_bytes is not None and not small:
+                config["retention.bytes"] = str(self.retention_bytes)
         return config
-
-    def retention_ms(self, small: bool) -> int | None:
-        """Milliseconds after which the broker may delete; none = never."""
-        if self.cleanup != "delete" or self.retention_days is None or small:
-            return None
-        return self.retention_days * DAY_MS
 
 
 @cache
 def load_topics() -> Mapping[str, Topic]:
     """Every topic by name, in the order that data flows; dead-letter topics are derived, not listed."""
     document = YAML(typ="safe").load(files("schemas").joinpath("topics.yaml").read_text())
-    return {name: _topic(name, entry) for name, entry in document["topics"].items()}
+    return topics_of(document)
+
+
+def topics_of(document: Mapping[str, Any]) -> dict[str, Topic]:
+    """The topics of a document as topics.yaml is one. Raises ValueError where its guards cannot work."""
+    topics = {name: _topic(name, entry) for name, entry in document["topics"].items()}
+    for topic in topics.values():
+        for group in topic.groups:
+            check_guard(topic.name, topic.writers, group.name, group.line, group.guards)
+    check_no_cycle(
+        (guarded, group.name) for topic in topics.values() for group in topic.groups for guarded in group.guards
+    )
+    return topics
 
 
 def _topic(name: str, entry: dict[str, Any]) -> Topic:
@@ -82,6 +92,7 @@ def _topic(name: str, entry: dict[str, Any]) -> Topic:
         small=entry["small"],
         cleanup=entry["cleanup"],
         retention_days=entry.get("retention_days"),
+        retention_bytes=entry.get("retention_bytes"),
         max_message_bytes=entry["max_message_bytes"],
         writers=tuple(entry["writers"]),
         groups=tuple(

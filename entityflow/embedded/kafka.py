@@ -103,6 +103,8 @@ class KafkaPart:
             "group.initial.rebalance.delay.ms": 0,
             "message.max.bytes": 2 << 20,
             "log.segment.bytes": 64 << 20,
+            "log.retention.check.interval.ms": 1000,
+            "log.initial.task.delay.ms": 1000,
             "log.cleaner.dedupe.buffer.size": 16 << 20,
             "num.network.threads": 2,
             "num.io.threads": 4,

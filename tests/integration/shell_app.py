@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from entityflow.errors import Rejected, Retryable
-from entityflow.records import Entity, Fingerprint, Match, Query, Url
+from entityflow.records import Entity, Fingerprint, Image, Match, Permission, Query, Url
 from entityflow.settings import load_settings
 from entityflow.stage import Batch, Received, Send, Shell
 
@@ -76,6 +76,25 @@ def main() -> int:
             return []
 
         shell.map("url", seen, concurrency=50)
+    elif mode == "fetching":
+        shell = Shell("fetcher", load_settings())
+
+        async def found(received: Received[Url]) -> list[Send]:
+            await asyncio.sleep(0.05)
+            allowed = Permission(decision="allowed")
+            url, origin = received.record, received.message.origin
+            image = Image(image_id=url.url_id, permission=allowed, candidate=url, url_origin=origin)
+            return [Send("image", image)]
+
+        shell.map("url", found, concurrency=1)
+    elif mode == "filtering":
+        shell = Shell("filter", load_settings())
+
+        async def judged(received: Received[Image]) -> list[Send]:
+            image_id, origin = received.record.image_id, received.message.origin
+            return [Send("fingerprint", Fingerprint(image_id=image_id, origin=origin, passed=True), partition=0)]
+
+        shell.map("image", judged, concurrency=50)
     elif mode == "crowded":
         shell = Shell("query_builder", load_settings())
 

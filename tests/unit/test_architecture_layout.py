@@ -12,7 +12,6 @@ from entityflow.cli.services import SERVICES
 from entityflow.kafka import consumer_properties
 from entityflow.reasons import REASONS
 from entityflow.settings import Settings
-from entityflow.stage.guard import cycles
 from entityflow.topics import load_topics
 
 ROOT = Path(__file__).parents[2]
@@ -129,14 +128,6 @@ def test_every_group_and_every_writer_of_a_topic_is_a_service() -> None:
         assert set(topic.writers) <= known
         assert {group.name.removesuffix("-mover") for group in topic.groups} <= known
         assert {guarded for group in topic.groups for guarded in group.guards} <= known
-
-
-def test_no_guard_waits_for_itself() -> None:
-    edges = [
-        (guarded, group.name) for topic in load_topics().values() for group in topic.groups for guarded in group.guards
-    ]
-
-    assert cycles(edges) == []
 
 
 def test_a_missing_offset_is_a_loss_for_every_consumer() -> None:

@@ -1,7 +1,8 @@
 import pytest
 
-from entityflow.stage.guard import cycles, guarding
-from entityflow.topics import load_topics, murmur2, partition_of
+from entityflow.guards import cycles
+from entityflow.stage.guard import guarding
+from entityflow.topics import load_topics, murmur2, partition_of, topics_of
 
 
 @pytest.mark.parametrize(
@@ -24,19 +25,39 @@ def test_match_has_the_partitions_of_image_and_the_tables_of_the_fetcher_those_o
         assert topics["host"].count(small) == topics["address"].count(small) == topics["url"].count(small)
 
 
-def test_guards_name_no_cycle():
-    topics = load_topics().values()
-    edges = [(writer, group.name) for topic in topics for group in topic.groups for writer in group.guards]
+def topic(writer: str, group: str, guards: list[str], line: str = "main") -> dict[str, object]:
+    return {
+        "key": "none",
+        "records": ["Url"],
+        "partitions": 1,
+        "small": 1,
+        "cleanup": "delete",
+        "max_message_bytes": 1000,
+        "writers": [writer],
+        "groups": {group: {"line": line, "guards": guards}},
+        "dead_letters": 0,
+    }
 
-    assert cycles(edges) == []
+
+def test_topics_whose_guards_form_a_cycle_are_refused_by_name():
+    document = {"topics": {"up": topic("a", "b", ["a"]), "down": topic("b", "a", ["b"])}}
+
+    with pytest.raises(ValueError, match="cycle: a, b would wait"):
+        topics_of(document)
+
+
+def test_a_guard_of_a_service_that_does_not_write_the_topic_is_refused():
+    with pytest.raises(ValueError, match="b on up guards c, which does not write there"):
+        topics_of({"topics": {"up": topic("a", "b", ["c"])}})
+
+
+def test_a_side_group_that_guards_is_refused():
+    with pytest.raises(ValueError, match="b on up is on the side line"):
+        topics_of({"topics": {"up": topic("a", "b", ["a"], line="side")}})
 
 
 def test_a_cycle_of_guards_would_be_found():
     assert cycles([("a", "b"), ("b", "c"), ("c", "a"), ("d", "a")]) == ["a", "b", "c"]
-
-
-def test_side_groups_never_guard():
-    assert all(group.line == "main" for topic in load_topics().values() for group in topic.groups if group.guards)
 
 
 def test_the_fetcher_waits_for_the_filter():
