@@ -201,7 +201,7 @@ class Candidates:
     async def _learn(self, attempt: Attempt, entries: list[Address]) -> None:
         await self._send(Send("address", entry, partition=attempt.partition) for entry in entries)
         for entry in entries:
-            self._known.learn(entry.url_id, entry)
+            self._known.learn(entry.url_id, entry, attempt.partition)
 
     # --- to the next address, or the end ---
 

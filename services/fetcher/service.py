@@ -24,6 +24,7 @@ from entityflow.sandbox import Sandbox
 from entityflow.settings import load_settings
 from entityflow.stage import Message, Received, Send, Shell
 from entityflow.tombstones import Tombstones
+from services.fetcher.address_store import address_store
 from services.fetcher.bodies import ByteBudget
 from services.fetcher.candidates import Candidates, Policy
 from services.fetcher.known import KnownAddresses
@@ -45,7 +46,6 @@ class Fetcher:
     def __init__(self, shell: Shell, settings: FetcherSettings, reach: Reach) -> None:
         self._shell, self._settings, self._reach = shell, settings, reach
         self._hosts = Hosts(patience(settings), time.time)
-        self._known = KnownAddresses(time.time)
         self.tombstones = Tombstones()
 
     @asynccontextmanager
@@ -53,9 +53,13 @@ class Fetcher:
         settings = self._settings
         if not self._reach.contact:
             structlog.get_logger().warning("no_contact", effect="nothing is requested from the Internet")
-        with Sandbox(
-            settings.picture_limits, children=settings.fetcher_decoders, seconds=settings.fetcher_decode_seconds
-        ) as sandbox:
+        with (
+            address_store(settings.state_dir) as store,
+            Sandbox(
+                settings.picture_limits, children=settings.fetcher_decoders, seconds=settings.fetcher_decode_seconds
+            ) as sandbox,
+        ):
+            self._known = KnownAddresses(store, time.time)
             async with open_session(self._reach, connections=settings.fetcher_connections) as session:
                 web = WebClient(session, self._reach, settings.fetcher_timeout_seconds)
                 self._robots = robots_cache(web, settings)
@@ -76,7 +80,10 @@ class Fetcher:
         return await self._candidates.step(received)
 
     def learn_address(self, key: str, record: Record | None, message: Message) -> None:
-        self._known.learn(key, record)
+        self._known.learn(key, record, message.partition)
+
+    def read_anew(self, partitions: list[int]) -> None:
+        self._known.read_anew(partitions)
 
     def learn_host(self, key: str, record: Record | None, message: Message) -> None:
         self._hosts.remember(key, record if isinstance(record, Host) else None)
@@ -139,7 +146,7 @@ def build(settings: FetcherSettings) -> Shell:
     shell = Shell("fetcher", settings)
     fetcher = Fetcher(shell, settings, reach)
     shell.resource(fetcher.opened)
-    shell.table("address", fetcher.learn_address, follows="url")
+    shell.table("address", fetcher.learn_address, follows="url").on_added = fetcher.read_anew
     shell.table("host", fetcher.learn_host, follows="url").on_added = fetcher.took_over
     shell.table("tombstone", fetcher.tombstones.learn)
     shell.map("url", fetcher.step, concurrency=settings.fetcher_concurrency)

@@ -65,7 +65,7 @@ class Bench:
 
     def __init__(self) -> None:
         self.web = Web()
-        self.known = KnownAddresses(lambda: NOW)
+        self.known = KnownAddresses({}, lambda: NOW)
         self.tombstones = Tombstones()
         self.sent: list[Send] = []
         self.candidates = Candidates(
@@ -207,9 +207,9 @@ async def test_an_address_that_is_none_goes_on_with_its_alternates(bench: Bench)
 
 
 async def test_a_known_reason_ends_a_candidate_until_it_expires(bench: Bench) -> None:
-    bench.known.learn(URL.url_id, Address(url_id=URL.url_id, reason="not-found", expires=NOW + 1))
+    bench.known.learn(URL.url_id, Address(url_id=URL.url_id, reason="not-found", expires=NOW + 1), 3)
     known = only(await bench.step())
-    bench.known.learn(URL.url_id, Address(url_id=URL.url_id, reason="not-found", expires=NOW))
+    bench.known.learn(URL.url_id, Address(url_id=URL.url_id, reason="not-found", expires=NOW), 3)
 
     assert isinstance(known.record, Outcome)
     assert known.record.result == "not-found"
@@ -287,7 +287,7 @@ async def test_a_forgotten_picture_goes_no_further_than_its_download(bench):
 
 
 async def test_a_forgotten_picture_of_a_known_address_gives_no_sighting(bench):
-    bench.known.learn(URL.url_id, Address(url_id=URL.url_id, image_id=image_id(b"body")))
+    bench.known.learn(URL.url_id, Address(url_id=URL.url_id, image_id=image_id(b"body")), 3)
     bench.forget("sha256", image_id(b"body"))
 
     (send,) = await bench.step()
