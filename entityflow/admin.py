@@ -38,6 +38,10 @@ SETTLING = {
     KafkaError._ALL_BROKERS_DOWN,
     KafkaError.LEADER_NOT_AVAILABLE,
     KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.FENCED_LEADER_EPOCH,
+    KafkaError.UNKNOWN_LEADER_EPOCH,
+    KafkaError.REQUEST_TIMED_OUT,
+    KafkaError.NETWORK_EXCEPTION,
     KafkaError.COORDINATOR_NOT_AVAILABLE,
     KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
     KafkaError.NOT_COORDINATOR,
@@ -139,10 +143,19 @@ class Admin:
             return {}
         return self._ask(
             lambda: {
-                (self._bare(at.topic), at.partition): future.result().offset
+                (self._bare(at.topic), at.partition): self._known(future).offset
                 for at, future in self._client.list_offsets(asked, request_timeout=REQUEST_SECONDS).items()
             }
         )
+
+    def _known(self, future: Future[T]) -> T:
+        """The result. A client that has seen the leaders before a restart keeps asking for them: a new one does not."""
+        try:
+            return future.result()
+        except KafkaException as exc:
+            if exc.args[0].code() in (KafkaError.FENCED_LEADER_EPOCH, KafkaError.UNKNOWN_LEADER_EPOCH):
+                self._client = AdminClient(client_properties(self.settings))
+            raise
 
     def committed(self, group: str, topic: str) -> dict[int, int]:
         """Committed offset by partition; partitions without one are left out."""
