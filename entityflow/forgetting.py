@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from entityflow.addresses import parse_address
+from entityflow.examples import covered_examples
 from entityflow.forgotten_samples import Touched, find_touched
 from entityflow.forgotten_traces import covered_searches, deletions, led_to
 from entityflow.objects import Objects
@@ -20,13 +21,17 @@ WRITTEN = (TOPIC, "address", "host")
 
 @dataclass(frozen=True)
 class Forgotten:
-    """tombstones: the new ones. searches: keys of kept answers. addresses: entries of the fetcher's memory."""
+    """tombstones: the new ones. searches: keys of kept answers. addresses: entries of the fetcher's memory.
+
+    examples: thumbnails that were kept for people.
+    """
 
     tombstones: list[Tombstone]
     known: int
     touched: Touched
     searches: list[str]
     addresses: int
+    examples: int = 0
 
 
 def tombstones_for(settings: Settings, named: Iterable[tuple[str, str]], at: float) -> list[Tombstone]:
@@ -55,11 +60,12 @@ def forget(settings: Settings, wanted: Iterable[Tombstone], dry_run: bool) -> Fo
         tombstones.learn(one.id, one)
     touched = find_touched(settings, objects, tombstones)
     sends, searches = deletions(settings, tombstones), list(covered_searches(objects, tombstones))
+    examples = list(covered_examples(objects, tombstones))
     if not dry_run:
         produce_all("cli", settings, sends, WRITTEN)
-        for key in searches:
+        for key in (*searches, *examples):
             objects.delete(key)
-    return Forgotten(new, len(chosen) - len(new), touched, searches, len(sends))
+    return Forgotten(new, len(chosen) - len(new), touched, searches, len(sends), len(examples))
 
 
 def read_tombstones(settings: Settings) -> Tombstones:

@@ -16,6 +16,7 @@ from dataclasses import replace
 from entityflow.addresses import BadAddress, parse_address
 from entityflow.heldout import is_heldout
 from entityflow.metrics import FILTER_LOW_DETAIL, FILTER_TEXTS_DROPPED, OUTCOMES
+from entityflow.objects import Objects
 from entityflow.records import Amend, FilteredPair, Fingerprint, Image, Outcome, Url
 from entityflow.settings import load_settings
 from entityflow.stage import Received, Send, Shell
@@ -23,10 +24,12 @@ from entityflow.tombstones import FORGOTTEN, Tombstones
 from services.filter.asking import Questions
 from services.filter.ending import Ending, ending
 from services.filter.judging import Judgement, Rules
+from services.filter.keeping import Examples
 from services.filter.names import Names
 from services.filter.settings import FilterSettings, rules_of
 from services.filter.turns import Turns
 
+EXAMPLES_BUDGET_SECONDS = 2.0
 TOPIC_OF = {FilteredPair: "filtered-pair", Amend: "amend", Url: "url"}
 
 
@@ -34,8 +37,15 @@ class Filter:
     """The step of the stage, over its rules, the names of entities and the open questions."""
 
     def __init__(
-        self, rules: Rules, names: Names, questions: Questions, heldout_share: float, tombstones: Tombstones
+        self,
+        rules: Rules,
+        names: Names,
+        questions: Questions,
+        heldout_share: float,
+        tombstones: Tombstones,
+        examples: Examples,
     ) -> None:
+        self._examples = examples
         self._rules, self._names, self._questions, self._tombstones = rules, names, questions, tombstones
         self._heldout_share = heldout_share
         self._turns = Turns()
@@ -65,6 +75,7 @@ class Filter:
             return [_forgotten(image)]
         spent = {"judge": (judged - began) * 1000, "index": (time.monotonic() - judged) * 1000}
         found = ending(image, origin, judgement, match, is_heldout(image.image_id, self._heldout_share))
+        self._examples.offer(image, judgement, match, found)
         return list(_sends(image, found, spent))
 
 
@@ -130,7 +141,9 @@ def build(settings: FilterSettings) -> Shell:
     shell.table("entity", names.apply)
     shell.table("tombstone", tombstones.learn)
     shell.table("match", questions.answered, follows="image", start="end")
-    step = Filter(rules, names, questions, heldout_share, tombstones).step
+    examples = Examples(lambda: Objects(settings, EXAMPLES_BUDGET_SECONDS), tombstones, settings.filter_examples)
+    shell.every(settings.filter_examples_seconds, examples.flush)
+    step = Filter(rules, names, questions, heldout_share, tombstones, examples).step
     shell.map("image", step, concurrency=settings.filter_concurrency)
     return shell
 

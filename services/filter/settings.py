@@ -16,6 +16,9 @@ class FilterSettings(Settings):
     filter_concurrency: int = Field(128, gt=0, description="images judged or waiting for the index at once")
     filter_ask_again_seconds: float = Field(30.0, gt=0, description="without an answer of the index")
 
+    filter_examples: int = Field(50, ge=0, description="pictures kept a reason, for people to look at")
+    filter_examples_seconds: float = Field(5.0, gt=0, description="how often they are written")
+
     def domain_section(self) -> tuple[FilterRules, float]:
         """The domain's filter section and its share of held-out samples; defaults without a domain."""
         if self.domain is None:

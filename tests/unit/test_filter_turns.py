@@ -3,17 +3,21 @@
 import asyncio
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import cast
 
+from entityflow.objects import Objects
 from entityflow.records import Fingerprint, Hashes, Image, Match
 from entityflow.stage import Message, Received, Send
 from entityflow.tombstones import Tombstones
 from services.filter.asking import Questions
 from services.filter.judging import Rules
+from services.filter.keeping import Examples
 from services.filter.names import Names
 from services.filter.picture_rules import PictureLimits
 from services.filter.service import Filter
 from services.filter.text_rules import TextLimits
 from services.filter.turns import Turns
+from tests.memory_objects import MemoryObjects
 from tests.unit.test_filter_judging import image
 
 PICTURE: Image = image()  # type: ignore[no-untyped-call]
@@ -52,7 +56,8 @@ def test_a_sighting_asks_after_the_picture_before_it() -> None:
     async def run(images: list[Image]) -> list[int]:
         index = Index()
         rules = Rules(PictureLimits(), TextLimits())
-        step = Filter(rules, Names(rules), index.questions, 0.2, Tombstones()).step
+        none_kept = Examples(lambda: cast(Objects, MemoryObjects()), Tombstones(), 0)
+        step = Filter(rules, Names(rules), index.questions, 0.2, Tombstones(), none_kept).step
         await asyncio.gather(*(step(Received(one, message(offset))) for offset, one in enumerate(images)))
         return index.asked
 
