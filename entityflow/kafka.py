@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import structlog
@@ -126,6 +127,7 @@ class AckedProducer:
 
     def __init__(self, settings: Settings, on_fatal: OnFatal) -> None:
         self._on_fatal = on_fatal
+        self._acknowledged: Counter[str] = Counter()
         self._producer = Producer({**client_properties(settings, on_fatal), **producer_properties(settings)})
 
     def produce(
@@ -141,6 +143,7 @@ class AckedProducer:
 
         def delivered(error: KafkaError | None, _message: object) -> None:
             if error is None:
+                self._acknowledged[topic] += 1
                 on_acknowledged()
             else:  # the record stays unfinished
                 self._on_fatal(UserError(f"Kafka refused a record for {topic}: {error.str()}"))
@@ -151,9 +154,15 @@ class AckedProducer:
         except KafkaException as exc:
             raise UserError(f"Kafka refused a record for {topic}: {exc.args[0].str()}") from exc
 
-    def poll(self) -> None:
-        """Call what was reported since the last call; does not wait."""
+    def poll(self) -> Mapping[str, int]:
+        """Call what was reported since the last call, without waiting; returns how many of each topic."""
         self._producer.poll(0)
+        counts, self._acknowledged = self._acknowledged, Counter()
+        return counts
+
+    def under_way(self) -> int:
+        """How many messages are not acknowledged, or not yet reported by `poll`."""
+        return len(self._producer)
 
     def close(self, seconds: float) -> int:
         """Wait for what is under way; returns how many messages are still unacknowledged."""

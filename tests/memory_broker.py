@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -59,7 +59,7 @@ class NeverBehind:
 class MemoryProducer:
     def __init__(self, broker: MemoryBroker) -> None:
         self._broker = broker
-        self._written: list[OnAcknowledged] = []
+        self._written: list[tuple[str, OnAcknowledged]] = []
 
     def produce(
         self,
@@ -73,12 +73,16 @@ class MemoryProducer:
         log = self._broker.logs[topic]
         place = partition if partition is not None else partition_of(key or b"", len(log))
         log[place].append((key, value, dict(headers), int(time.time() * 1000)))
-        self._written.append(on_acknowledged)
+        self._written.append((topic, on_acknowledged))
 
-    def poll(self) -> None:
+    def poll(self) -> Mapping[str, int]:
         written, self._written = self._written, []
-        for acknowledged in written:
+        for _, acknowledged in written:
             acknowledged()
+        return Counter(topic for topic, _ in written)
+
+    def under_way(self) -> int:
+        return len(self._written)
 
     def close(self, _seconds: float) -> int:
         self.poll()

