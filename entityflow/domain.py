@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from entityflow.chosen_providers import provider_mistakes, resolved
 from entityflow.errors import UsageError
 from entityflow.yaml_positions import Complaint, Document, read_document
 
@@ -95,11 +96,20 @@ class Queries(Section):
 
 
 class Provider(Section):
-    """A search provider by its name, with what it may be asked for."""
+    """A search provider by its name, with what it may be asked for. Providers are asked in the order of the list."""
 
     name: str = Field(min_length=1)
-    per_page: int = Field(default=20, ge=1, le=500)
-    max_pages: int = Field(default=10, ge=1)
+    table: Path | None = Field(default=None, description="a table of your own (docs/providers.md), beside this file")
+    endpoint: str | None = Field(default=None, description="instead of the table's")
+    per_page: int | None = Field(default=None, ge=1, le=500)
+    max_pages: int | None = Field(default=None, ge=1)
+    max_requests: int | None = Field(default=None, ge=0, description="for ever, over all processes; never passed")
+    max_dollars: float | None = Field(default=None, ge=0, description="the same in money, by the table's price")
+    requests_per_minute: int | None = Field(default=None, ge=1, description="instead of the table's")
+    requests_per_day: int | None = Field(default=None, ge=1, description="instead of the table's")
+    answers_days: float | None = Field(
+        default=None, gt=0, description="how long a kept answer is good; none = for ever"
+    )
 
 
 def _provider(value: Any) -> Any:
@@ -195,10 +205,15 @@ def load_domain(path: Path | str) -> Domain:
     """The domain of a file. Raises UsageError with one line a mistake: `file:line:column: key: what is wrong`."""
     document = read_document(Path(path))
     try:
-        return Domain.model_validate(document.plain)
+        domain = Domain.model_validate(document.plain)
     except ValidationError as exc:
         complaints = [_complaint(document, error) for error in exc.errors(include_url=False) if not _follows(error)]
         raise UsageError("\n".join(complaint.line for complaint in sorted(complaints))) from exc
+    providers = tuple(resolved(rules, Path(path).parent) for rules in domain.providers)
+    domain = domain.model_copy(update={"providers": providers})
+    if mistakes := [document.complaint(loc, message) for loc, message in provider_mistakes(domain)]:
+        raise UsageError("\n".join(complaint.line for complaint in sorted(mistakes)))
+    return domain
 
 
 def _follows(error: Any) -> bool:

@@ -13,13 +13,12 @@ import time
 import traceback
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from typing import Any
+from typing import Any, cast
 
 import faust
 import structlog
 from faust.types import TP
 
-from entityflow import __version__
 from entityflow.admin import Admin, require_topics
 from entityflow.errors import LossDetected, Rejected, Retryable, UserError
 from entityflow.faust_app import make_app, raw_topic
@@ -47,8 +46,8 @@ class FaustSender(Sender):
     """Sends through Faust's producer and waits for the broker's answer to every message."""
 
     def __init__(self, service: str, settings: Settings, app: faust.App) -> None:
-        self.service, self.name = service, f"{service}@{__version__}"
-        self._settings, self._app = settings, app
+        super().__init__(service, settings, cast(Any, app.producer))  # only `produce` below sends through it
+        self._app = app
 
     async def produce(self, messages: list[tuple[str, bytes | None, bytes | None, Headers, int | None]]) -> None:
         buffered = [
@@ -86,6 +85,12 @@ class FaustStage:
     def resource(self, enter: Callable[[], AbstractAsyncContextManager[Any]]) -> None:
         """Entered in the loop before the first record, left after the last."""
         self._resources.append(enter)
+
+    def share(self, topic: str) -> float:
+        """What part of all partitions of a topic this process has now, 0 to 1."""
+        name = self.settings.topic_name(topic)
+        own = sum(place.topic == name for place in self._assignment())
+        return own / load_topics()[topic].count(self.settings.small_topics)
 
     def run(self) -> int:
         """Until SIGTERM or SIGINT (0) or an error (1, or 2 where a setting is wrong)."""
@@ -127,6 +132,7 @@ class FaustStage:
 
     async def _serve(self) -> None:
         app = make_app(self.service, self.settings, self._committable)
+        self._assignment = app.consumer.assignment
         self._sender = FaustSender(self.service, self.settings, app)
         for topic, (step, concurrency) in self._steps.items():
             self._declare(app, topic, step, concurrency)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from entityflow.ids import content_id
 from entityflow.records import License, Query
 
 
@@ -19,15 +18,15 @@ class Request:
     lang: str
     page: int  # from 1
     per_page: int
-
-    def id(self, provider: str) -> str:
-        """Equal questions have equal ids: the key under which an answer is kept."""
-        words = ["any", *self.any_of, "none", *self.none_of]
-        return content_id(provider, self.text, self.lang, str(self.page), str(self.per_page), *words)
+    entity_id: str = ""
+    kind: str = "noun"
+    cursor: str | None = None  # what the page before said; only some providers want it
 
 
-def request_of(query: Query, page: int, per_page: int) -> Request:
-    return Request(query.text, query.any_of, query.none_of, query.lang, page, per_page)
+def request_of(query: Query, page: int, per_page: int, cursor: str | None = None) -> Request:
+    return Request(
+        query.text, query.any_of, query.none_of, query.lang, page, per_page, query.entity_id, query.kind, cursor
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +47,27 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One answer. `pages`: how many there are, none where the provider does not say."""
+    """One answer. What the provider does not say is none: how many pages, how many hits in all, whether there is more.
+
+    entries: hits in the answer, those without an address included.
+    """
 
     hits: tuple[Hit, ...]
     pages: int | None = None
+    total: int | None = None
+    more: bool | None = None
+    cursor: str | None = None
+    entries: int = 0
+
+    def is_last(self, number: int, per_page: int) -> bool:
+        """Whether there is nothing behind this page, by what the provider says, or else by its being empty."""
+        if self.pages is not None:
+            return number >= self.pages
+        if self.more is not None:
+            return not self.more
+        if self.total is not None and per_page:
+            return number * per_page >= self.total
+        return not self.entries
 
 
 class PageTooDeep(Exception):
@@ -63,8 +79,11 @@ class Provider(Protocol):
 
     name: str
 
+    def request_id(self, request: Request) -> str:
+        """Questions that are equal on the wire have equal ids: the key under which an answer is kept."""
+
     async def ask(self, request: Request) -> bytes:
         """The answer as it came. Raises PageTooDeep, Retryable (away), Rejected (refuses this query), UserError."""
 
     def read(self, answer: bytes) -> Page:
-        """Raises ValueError for what is no whole answer."""
+        """Raises ValueError for what is no whole answer, Rejected for one of another shape."""

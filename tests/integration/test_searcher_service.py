@@ -218,4 +218,4 @@ def test_a_start_without_an_endpoint_or_with_an_unknown_provider_names_it(start:
     assert [nowhere.returncode, unknown.returncode] == [2, 2]
     assert "ENTITYFLOW_SEARCH_ENDPOINT" in logs[0]
     assert "alta-vista" in logs[1]
-    assert "known are demo" in logs[1]
+    assert "known are brave" in logs[1]

@@ -8,15 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from entityflow.ids import candidate_id, url_id
+from entityflow.providers import provider_table
 from entityflow.records import License, Query
 from services.searcher.candidates import sort_hits
-from services.searcher.demo import DemoProvider
 from services.searcher.paging import collect_hits
 from services.searcher.plain import plain_text
 from services.searcher.providers import Hit, Page, PageTooDeep, Request, request_of
+from services.searcher.reading import AnswerChanged, read_page
+from services.searcher.wording import question
 
 QUERY = Query(id="q1", entity_id="Q5113", text="heron", lang="en", kind="noun", budget=60)
-READER = DemoProvider("http://127.0.0.1:9", client=None, answer_bytes=1)  # type: ignore[arg-type]
+DEMO = provider_table("demo")
 
 
 class Pages:
@@ -26,11 +28,12 @@ class Pages:
         self._pages, self._said = pages, said
         self.asked: list[int] = []
 
-    async def __call__(self, number: int) -> Page:
+    async def __call__(self, number: int, _cursor: str | None) -> Page:
         self.asked.append(number)
         if number not in self._pages:
             raise PageTooDeep(str(number))
-        return Page(tuple(Hit(address) for address in self._pages[number]), self._said)
+        hits = tuple(Hit(address) for address in self._pages[number])
+        return Page(hits, self._said, entries=len(hits))
 
 
 def addresses(*numbers: int) -> list[str]:
@@ -83,7 +86,7 @@ async def test_paging_stops_at_the_limit_of_the_domain() -> None:
 
 
 def hits_of(*entries: Any) -> tuple[Hit, ...]:
-    return READER.read(json.dumps({"hits": entries, "pages": 1}).encode()).hits
+    return read_page(DEMO.answer, json.dumps({"hits": entries, "pages": 1}).encode()).hits
 
 
 def test_texts_of_a_hit_are_read_without_markup() -> None:
@@ -107,20 +110,28 @@ def test_a_hit_needs_nothing_but_its_address() -> None:
 
 def test_what_is_missing_or_of_another_type_is_unknown() -> None:
     (hit,) = hits_of(
-        {"url": "http://p.test/1.jpg", "title": 7, "alt": "<b></b>", "width": "9", "license": {}, "page_url": 1}
+        {"url": "http://p.test/1.jpg", "title": 7, "alt": "<b></b>", "width": "nine", "license": {}, "page_url": 1}
     )
 
     assert hit == Hit("http://p.test/1.jpg")
 
 
 def test_an_entry_without_an_address_is_no_hit() -> None:
-    assert hits_of({"title": "heron"}, None, 5, {"url": " "}, {"url": None}) == ()
+    whole = {"url": "http://p.test/1.jpg"}
+
+    assert hits_of({"title": "heron"}, None, 5, whole, {"url": " "}, {"url": None}) == (Hit("http://p.test/1.jpg"),)
 
 
-@pytest.mark.parametrize("answer", [b"", b"<html>", b"[]", b'{"hits": 1}', b'{"hits": [{"url": "http://p.t'])
+@pytest.mark.parametrize("answer", [b"", b"<html>", b"7", b'{"hits": [{"url": "http://p.t'])
 def test_what_is_no_whole_answer_is_not_read(answer: bytes) -> None:
     with pytest.raises(ValueError):
-        READER.read(answer)
+        read_page(DEMO.answer, answer)
+
+
+@pytest.mark.parametrize("answer", [b"[]", b"{}", b'{"hits": 1}', b'{"hits": [{"image": "http://p.test/1.jpg"}]}'])
+def test_a_whole_answer_of_another_shape_is_said_to_be_one(answer: bytes) -> None:
+    with pytest.raises(AnswerChanged):
+        read_page(DEMO.answer, answer)
 
 
 @pytest.mark.parametrize(
@@ -194,16 +205,17 @@ def test_a_page_address_that_is_none_is_unknown() -> None:
     assert candidate.url.page_url is None
 
 
-def test_equal_requests_have_equal_ids_and_every_part_counts() -> None:
+def id_of(request: Request, name: str = "demo") -> str:
+    return question(provider_table(name), "http://search.test", request, {}).id
+
+
+def test_questions_that_are_equal_on_the_wire_have_equal_ids() -> None:
     base = request_of(QUERY, page=1, per_page=20)
     others = [
         Request("herons", (), (), "en", 1, 20),
-        Request("heron", ("bird",), (), "en", 1, 20),
-        Request("heron", (), ("bird",), "en", 1, 20),
-        Request("heron", (), (), "de", 1, 20),
         Request("heron", (), (), "en", 2, 20),
         Request("heron", (), (), "en", 1, 50),
     ]
 
-    assert base.id("demo") == Request("heron", (), (), "en", 1, 20).id("demo")
-    assert len({one.id("demo") for one in [base, *others]} | {base.id("other")}) == 8
+    assert id_of(base) == id_of(Request("heron", ("bird",), (), "de", 1, 20)), "the demo web is not told these"
+    assert len({id_of(one) for one in [base, *others]} | {id_of(base, "searxng")}) == 5
