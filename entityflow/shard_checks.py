@@ -6,18 +6,19 @@ import hashlib
 import io
 import tarfile
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from PIL import Image as Picture
 
 from entityflow.errors import EntityflowError
 from entityflow.objects import ObjectMissing, Objects
 from entityflow.shard_leftovers import ORPHAN, leftovers
-from entityflow.shards import SUCCESS, SUFFIXES, Manifest, ShardObject, list_manifests
+from entityflow.shards import ROOT, SUCCESS, SUFFIXES, Manifest, ShardObject, list_manifests
 
+Etags = Mapping[str, str]
 COLUMNS = ["key", "status", "heldout", "offset", "bytes"]
 
 
@@ -29,10 +30,11 @@ class Finding:
 
 @dataclass
 class Verdict:
-    """`warnings` harm no reader: files that no manifest names."""
+    """`warnings` harm no reader: files that no manifest names. read: shards that no earlier look had found whole."""
 
     shards: int = 0
     samples: int = 0
+    read: int = 0
     errors: list[Finding] = field(default_factory=list)
     warnings: list[Finding] = field(default_factory=list)
 
@@ -41,24 +43,64 @@ class Damage(EntityflowError):
     """A file of a shard is not what its manifest says."""
 
 
-def verify(objects: Objects) -> Verdict:
-    """Reads every shard with samples; several thousand samples take seconds, a million takes minutes."""
+class Memory(Protocol):
+    """What an earlier look found whole, as long as no file has another ETag."""
+
+    def recall(self, shard_id: str, etags: Etags) -> list[str] | None:
+        """Keys of the samples; none = not known."""
+
+    def note(self, shard_id: str, etags: Etags, keys: list[str]) -> None: ...
+
+
+class NoMemory:
+    def recall(self, shard_id: str, etags: Etags) -> list[str] | None:
+        return None
+
+    def note(self, shard_id: str, etags: Etags, keys: list[str]) -> None:
+        """Every look is the first."""
+
+
+def verify(objects: Objects, memory: Memory | None = None) -> Verdict:
+    """Reads every shard that `memory` does not know: a thousand samples take seconds, a million takes minutes."""
     verdict = Verdict()
     places: dict[str, str] = {}
+    etags = {item.key: item.etag for item in objects.list(ROOT)}
     manifests = list(list_manifests(objects))
     with tempfile.TemporaryDirectory(prefix="entityflow-verify-") as folder:
+        look = _Look(objects, memory or NoMemory(), etags, Path(folder))
         for manifest in manifests:
             verdict.shards += bool(manifest.count or manifest.heldout_count)
             try:
-                keys = _checked(objects, manifest, Path(folder))
+                keys = look.keys(manifest)
             except Damage as exc:
                 verdict.errors.append(Finding(manifest.shard_id, str(exc)))
                 continue
             verdict.samples += len(keys)
             verdict.errors += _doubled(manifest.shard_id, keys, places)
+    verdict.read = look.read
     verdict.errors += list(broken_ranges(manifests))
     verdict.warnings += [Finding(one.key, "belongs to no manifest") for one in leftovers(objects) if one.why == ORPHAN]
     return verdict
+
+
+class _Look:
+    """At one shard after the other."""
+
+    def __init__(self, objects: Objects, memory: Memory, etags: Etags, folder: Path) -> None:
+        self._objects, self._memory, self._etags, self._folder = objects, memory, etags, folder
+        self.read = 0
+
+    def keys(self, manifest: Manifest) -> list[str]:
+        """Of all its samples. Raises Damage with the first thing that is wrong."""
+        files = [manifest.key, *(item.key for item in manifest.objects)]
+        now = {key: self._etags.get(key, "") for key in files}
+        known = self._memory.recall(manifest.shard_id, now)
+        if known is not None:
+            return known
+        self.read += bool(manifest.objects)
+        keys = _checked(self._objects, manifest, self._folder)
+        self._memory.note(manifest.shard_id, now, keys)
+        return keys
 
 
 def broken_ranges(manifests: Sequence[Manifest]) -> Iterator[Finding]:
@@ -135,14 +177,15 @@ def check_tar(path: Path, name: str) -> dict[str, tuple[int, int]]:
                     raise Damage(f"{name}: {sample[0].name} does not begin a sample of {', '.join(SUFFIXES)}")
                 if key in found:
                     raise Damage(f"{name}: {sample[0].name} comes twice")
-                _decode(tar, sample[0], name)
+                decode_picture(tar, sample[0], name)
                 found[key] = (sample[0].offset_data, sample[0].size)
     except tarfile.TarError as exc:
         raise Damage(f"{name} is no readable tar: {exc}") from exc
     return found
 
 
-def _decode(tar: tarfile.TarFile, member: tarfile.TarInfo, name: str) -> None:
+def decode_picture(tar: tarfile.TarFile, member: tarfile.TarInfo, name: str) -> None:
+    """Raises Damage for what is no picture."""
     content = tar.extractfile(member)
     data = content.read() if content else b""
     try:

@@ -14,6 +14,7 @@ from entityflow.errors import UsageError, UserError
 
 if TYPE_CHECKING:
     from entityflow.objects import Objects
+    from entityflow.shard_checks import Verdict
     from entityflow.shards import Manifest
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
@@ -51,14 +52,21 @@ def list_shards(
         print_table(titles, [list(row.values()) for row in rows])
 
 
-def verify(as_json: AsJson = False) -> None:
-    """Read every shard against its manifest and decode every picture; exit code 1 where something is wrong.
+def verify(
+    tars: Annotated[
+        list[Path] | None, typer.Argument(help="Tars or folders on this machine instead of the bucket, by anybody.")
+    ] = None,
+    full: Annotated[bool, typer.Option("--full", help="Read again what was read before.")] = False,
+    store_only: Annotated[bool, typer.Option("--store-only", help="Without the broker: no events, no log.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Read every shard against its manifest, the log and the events, decode every picture; exit code 1 for errors.
+
+    A second look reads only what has changed.
 
     Example: entityflow shards verify --json
     """
-    from entityflow import shard_checks
-
-    verdict = shard_checks.verify(_objects())
+    verdict = _verdict_of_tars(tars) if tars else _verdict(full, store_only)
     if as_json:
         print_json(asdict(verdict))
     else:
@@ -67,8 +75,42 @@ def verify(as_json: AsJson = False) -> None:
         for warning in verdict.warnings[:SAID_WARNINGS]:
             say(f"warning: {warning.shard_id} {warning.what}")
         counts = f"{len(verdict.errors)} errors, {len(verdict.warnings)} warnings"
-        say(f"{verdict.shards} shards, {verdict.samples} samples, {counts}")
+        say(f"{verdict.shards} shards, {verdict.samples} samples, {counts}; {verdict.read} shards read")
     raise typer.Exit(1 if verdict.errors else 0)
+
+
+def _verdict(full: bool, store_only: bool) -> Verdict:
+    from entityflow import shard_checks, shard_log_checks
+    from entityflow.objects import Objects
+    from entityflow.verified import VerifiedShards
+
+    settings = settings_with(*(["s3"] if store_only else ["s3", "kafka"]))
+    objects = Objects(settings)
+    state = None if store_only else shard_log_checks.look(settings)
+    memory = VerifiedShards(settings.state_dir / "verify" / (settings.prefix or "main"))
+    verdict = shard_checks.verify(objects, shard_checks.NoMemory() if full else memory)
+    if state is not None:
+        verdict.errors += shard_log_checks.check(objects, state)
+    return verdict
+
+
+def _verdict_of_tars(paths: list[Path]) -> Verdict:
+    from entityflow.foreign_tars import find_tars, read_foreign
+    from entityflow.shard_checks import Damage, Finding, Verdict
+
+    verdict = Verdict()
+    for path in find_tars(paths):
+        verdict.shards += 1
+        verdict.read += 1
+        try:
+            found = read_foreign(path)
+        except Damage as exc:
+            verdict.errors.append(Finding(str(path), str(exc)))
+            continue
+        verdict.samples += len(found.samples)
+        left_out = ((what, count) for what, count in sorted(found.left_out.items()) if count)
+        verdict.warnings += [Finding(str(path), f"{count} {what}") for what, count in left_out]
+    return verdict
 
 
 def pull(

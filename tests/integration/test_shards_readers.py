@@ -17,7 +17,7 @@ from entityflow.records import Record, Seal
 from entityflow.settings import Settings
 from entityflow.shards import list_manifests
 from tests.cutting import cut_log, surroundings
-from tests.filtered_pairs import pair
+from tests.filtered_pairs import pair, picture
 from tests.integration.command import json_of, run_command
 
 PAIRS = 14
@@ -167,12 +167,33 @@ def test_a_folder_with_tars_of_others_is_left_alone(stocked, settings, tmp_path)
 
 
 def test_whole_shards_are_found_whole(stocked, settings):
-    assert json_of(settings, "shards", "verify") == {
-        "schema": 1, "shards": 3, "samples": PAIRS, "errors": [], "warnings": []
+    assert json_of(settings, "shards", "verify", "--store-only") == {
+        "schema": 1, "shards": 3, "samples": PAIRS, "read": 3, "errors": [], "warnings": []
     }  # fmt: skip
     assert run_command(settings, "shards", "list", "-q").stdout.split() == [
         f"p000-{start:012d}" for start in (0, 5, 10)
     ]
+
+
+def test_a_second_look_reads_only_what_has_changed(stocked, objects, settings):
+    def look(*words: str) -> tuple[int, list[str]]:
+        ran = run_command(settings, "shards", "verify", "--store-only", "--json", *words)
+        found = json.loads(ran.stdout)
+        return found["read"], [error["shard_id"] for error in found["errors"]]
+
+    looks = [look(), look(), look("--full")]
+    flip(objects)
+
+    assert looks == [(3, []), (0, []), (3, [])]
+    assert look() == look() == (1, ["p000-000000000000"])
+
+
+def test_a_shard_sent_in_parts_is_checked_by_its_bytes_and_not_by_its_etag(shard, objects, settings):
+    shard([*(pair(number, payload=picture(number) + os.urandom(9 << 20)) for number in range(2)), ASKED])
+
+    (etag,) = [item.etag for item in objects.list(first(objects).tar.key)]
+    assert etag.endswith("-2")  # of two parts: no MD5 of the whole
+    assert json_of(settings, "shards", "verify", "--store-only")["samples"] == 2
 
 
 Spoil = Callable[[Objects], None]
@@ -235,7 +256,7 @@ def test_a_picture_that_does_not_decode_and_a_file_of_no_manifest_are_told(shard
     shard([pair(0), pair(1, payload=b"no picture"), ASKED])
     objects.put("shards/p000/000000000000-aaaaaaaaaaaa.tar", b"left behind")
 
-    ran = run_command(settings, "shards", "verify")
+    ran = run_command(settings, "shards", "verify", "--store-only")
 
     assert ran.returncode == 1
     assert f"{pair(1).image_id}.jpg is no picture" in ran.stdout
