@@ -61,6 +61,10 @@ class BatchIntake(Intake):
                 await asyncio.to_thread(handler.close)
 
 
+class _LeftUndone(Exception):
+    """The partition goes while its work waits for another try: its next owner does it."""
+
+
 class _Worker:
     """The queue and the task of one partition."""
 
@@ -68,7 +72,7 @@ class _Worker:
         self._intake, self._handler, self._max = intake, handler, max_records
         self._waiting: deque[Message] = deque()
         self._arrived = asyncio.Event()
-        self._stopping = False
+        self._stop = asyncio.Event()
         self.finished: int | None = None
         self._task = asyncio.create_task(self._run())
 
@@ -81,7 +85,7 @@ class _Worker:
 
         A step in a thread cannot be interrupted: it is always waited for, so that no two run at once.
         """
-        self._stopping = True
+        self._stop.set()
         self._arrived.set()
         if not self._task.done():
             await asyncio.wait([self._task], timeout=seconds or None)
@@ -91,8 +95,10 @@ class _Worker:
 
     async def _run(self) -> None:
         try:
-            while not self._stopping:
+            while not self._stop.is_set():
                 await self._turn()
+        except _LeftUndone:
+            return
         except Exception as exc:
             self._intake.shell.fail(exc)
 
@@ -131,10 +137,19 @@ class _Worker:
             try:
                 return await asyncio.to_thread(call) or Batch()
             except Retryable as error:
-                if self._stopping:
-                    raise
-                await self._intake.back_off(error, tries)
+                await self._back_off(error, tries)
+                if self._stop.is_set():
+                    raise _LeftUndone from error
                 tries += 1
+
+    async def _back_off(self, error: Retryable, tries: int) -> None:
+        """A partition that is to be given away does not wait."""
+        waits = [asyncio.ensure_future(one) for one in (self._intake.back_off(error, tries), self._stop.wait())]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for one in waits:
+                one.cancel()
 
     async def _publish(self, result: Batch, messages: Mapping[int, Message], rejected: Mapping[int, Rejected]) -> None:
         await self._intake.shell.send(result.sends)
