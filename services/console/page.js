@@ -2,16 +2,8 @@
 "use strict";
 
 const REFRESH_MS = 2000;
-const $ = (id) => document.getElementById(id);
-const number = new Intl.NumberFormat("en");
 const shown = new Map();
 const last = new Map();
-
-function element(name, properties = {}, children = []) {
-  const made = Object.assign(document.createElement(name), properties);
-  made.append(...children);
-  return made;
-}
 
 function figure(name, value, note) {
   const shownValue = typeof value === "number" ? number.format(value) : value;
@@ -47,7 +39,11 @@ function showFunnel(now) {
 }
 
 function row(cells) {
-  return element("tr", {}, cells.map(([text, className]) => element("td", { textContent: text, className: className || "" })));
+  return element("tr", {}, cells.map(([text, className, href]) => {
+    const cell = element("td", { className: className || "" });
+    cell.append(href ? element("a", { href, textContent: text }) : text);
+    return cell;
+  }));
 }
 
 function showTopics(topics) {
@@ -62,7 +58,7 @@ function showDropped(dropped) {
   const entries = Object.entries(dropped);
   const all = entries.reduce((sum, [, count]) => sum + count, 0);
   const rows = entries.map(([reason, count]) =>
-    row([[reason], [number.format(count), "number"], [`${Math.round((100 * count) / all)} %`, "number"]]));
+    row([[reason, "", `/reasons#${reason}`], [number.format(count), "number"], [`${Math.round((100 * count) / all)} %`, "number"]]));
   replaceChanged($("dropped"), rows.length ? rows : [row([["nothing so far", "quiet"], [""], [""]])]);
 }
 

@@ -8,8 +8,9 @@ from typing import Any
 
 from entityflow.outcomes import Endings
 from entityflow.progress import Progress, readers
-from entityflow.records import Entity, FilteredPair, Model, Outcome, Record, Shard
+from entityflow.records import Amend, Entity, FilteredPair, Model, Outcome, Record, Shard
 from entityflow.topics import load_topics
+from services.console.clusters import Clusters
 
 SCHEMA = 1
 
@@ -26,8 +27,9 @@ class Picture:
 class View:
     """Folds records as they come. Only the newest `pictures` pairs are held, so that memory does not grow with them."""
 
-    def __init__(self, pictures: int) -> None:
+    def __init__(self, pictures: int, clusters: int = 0) -> None:
         self._most = pictures
+        self.clusters = Clusters(clusters)
         self._endings = Endings()
         self._labels: dict[str, str] = {}
         self._shards: dict[str, Shard] = {}
@@ -36,8 +38,10 @@ class View:
         self._progress: Progress | None = None
 
     def take(self, record: Record | None, at_ms: int) -> None:
-        """A record, in any order, of `entity`, `outcome`, `shard`, `model` or `filtered-pair`."""
+        """A record, in any order, of `entity`, `outcome`, `shard`, `model`, `amend` or `filtered-pair`."""
         match record:
+            case Amend():
+                self.clusters.take(record)
             case Outcome():
                 self._endings.add(record)
             case Entity():
@@ -61,6 +65,10 @@ class View:
     def payload(self, image_id: str) -> bytes | None:
         picture = self._pictures.get(image_id)
         return picture.payload if picture else None
+
+    def counts(self) -> dict[str, int]:
+        """Candidates by how they ended."""
+        return self._endings.counts
 
     def document(self) -> dict[str, Any]:
         """Everything that the page shows, newest pictures first."""

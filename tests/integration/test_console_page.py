@@ -1,5 +1,6 @@
 """The console over a real broker: figures as in the report, pictures as they come, nobody else's page."""
 
+import io
 import json
 import subprocess
 import sys
@@ -9,10 +10,13 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
+from PIL import Image as Picture
 
 from entityflow.codec import from_plain
+from entityflow.examples import Example, thumbnail
 from entityflow.ids import content_id
-from entityflow.records import FilteredPair, Outcome
+from entityflow.objects import Objects
+from entityflow.records import Amend, FilteredPair, Outcome, PairText
 from entityflow.settings import Settings
 from entityflow.stage import Send, produce_all
 from tests.integration.command import environment, json_of
@@ -111,3 +115,75 @@ def test_it_changes_nothing(console: str) -> None:
 
     assert refused.value.code == 405
     refused.value.close()
+
+
+def jpeg(colour: str) -> bytes:
+    out = io.BytesIO()
+    Picture.new("RGB", (64, 48), colour).save(out, "JPEG")
+    return out.getvalue()
+
+
+def fetched(address: str) -> bytes:
+    with urlopen(address, timeout=5) as answer:
+        return bytes(answer.read())
+
+
+def test_examples_of_a_reason_are_shown_with_what_is_known_of_them(console: str, settings: Settings) -> None:
+    kept = Example(
+        reason="blank", image_id="e" * 64, candidate_id="c", text="a <b>blue</b> wall", url="http://h.test/1"
+    )
+    content = thumbnail(kept, jpeg("blue"))
+    objects = Objects(settings)
+    objects.ensure_bucket()
+    objects.put(kept.key, content)
+    eventually(lambda: figures(console)["outcomes"])
+
+    reasons = json.loads(fetched(console + "/api/reasons"))["reasons"]
+    examples = json.loads(fetched(console + "/api/reasons/blank"))["examples"]
+
+    counted = {row["reason"]: (row["count"], row["examples"]) for row in reasons}
+    assert counted == {"http-404": (1, 0), "blank": (0, 1)}
+    assert next(row["meaning"] for row in reasons if row["reason"] == "blank").startswith(
+        "The picture shows one colour"
+    )
+    assert [(one["image_id"], one["text"], one["host"]) for one in examples] == [("e" * 64, kept.text, "h.test")]
+    assert fetched(f"{console}/examples/blank/{'e' * 64}.jpg") == content
+
+
+def test_a_cluster_is_a_picture_with_its_copies_and_their_distances(console: str, settings: Settings) -> None:
+    merged = Amend(
+        image_id="a" * 64,
+        kind="merge",
+        candidate_id="c2",
+        texts=(PairText(text="an owl again", kind="alt", source="c2"),),
+        duplicate_image_id="d" * 64,
+        distance=2,
+    )
+    seen_again = Amend(image_id="a" * 64, kind="merge", candidate_id="c3")
+    send(settings, Send("amend", merged), Send("amend", seen_again), Send("amend", merged))
+
+    eventually(lambda: [one["merged"] for one in json.loads(fetched(console + "/api/clusters"))["clusters"]] == [2])
+
+    (cluster,) = json.loads(fetched(console + "/api/clusters"))["clusters"]
+    assert cluster["image_id"] == "a" * 64
+    assert cluster["copies"] == [{"image_id": "d" * 64, "distance": 2}]
+    assert cluster["texts"] == ["an owl again"]
+
+
+def test_names_that_are_none_lead_nowhere(console: str) -> None:
+    for path in ("/examples/..%2Fshards/x.jpg", "/examples/blank/no-such-picture.jpg", "/api/reasons/a%2Fb"):
+        with pytest.raises(HTTPError) as refused:
+            fetched(console + path)
+
+        assert refused.value.code == 404
+        refused.value.close()
+
+
+@pytest.mark.parametrize("page", ["/reasons", "/clusters"])
+def test_each_page_leads_to_the_others(console: str, page: str) -> None:
+    text = fetched(console + page).decode()
+
+    assert 'href="/"' in text
+    assert f'href="{page}" aria-current="page"' in text
+    assert f'<script src="{page[1:]}.js" defer>' in text
+    assert fetched(f"{console}{page}.js")
