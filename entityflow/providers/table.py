@@ -135,9 +135,7 @@ class Answer(Section):
     total: Path | None = Field(default=None, description="path to the number of hits on all pages")
     more: Path | None = Field(default=None, description="path that is there while there are more pages")
     cursor: Path | None = Field(default=None, description="path to what the next page is asked with")
-    empty: Path | None = Field(
-        default=None, description="path that is there where no hits are no mistake"
-    )
+    empty: Path | None = Field(default=None, description="path that is there where no hits are no mistake")
     trouble: Trouble | None = None
 
 
