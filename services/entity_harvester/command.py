@@ -20,7 +20,10 @@ def command(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be written; write nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
-    """Read a domain's entities from the knowledge graph and write what is new, changed or gone."""
+    """Read a domain's entities from the knowledge graph and write what is new, changed or gone.
+
+    Example: entityflow harvest --domain domains/demo.yaml --limit 20 --dry-run
+    """
     from entityflow.domain import load_domain
     from entityflow.logs import configure_logs
     from entityflow.settings import load_settings

@@ -32,7 +32,10 @@ def inspect_image(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Scores, hashes and reason of picture files: what would be stored of them, and whether it would be kept."""
+    """Scores, hashes and reason of picture files: what would be stored of them, and whether it would be kept.
+
+    Example: entityflow inspect image photo.jpg --out ./stored
+    """
     section, _ = load_settings(FilterSettings).domain_section()
     limits = PictureLimits(min_side_pixels=section.min_side_pixels, max_aspect=section.max_aspect)
     with Sandbox(limits) as sandbox:
@@ -48,7 +51,10 @@ def inspect_text(
     texts: Annotated[list[str], typer.Argument(help="Texts, each one argument.", metavar="TEXT...")],
     as_json: AsJson = False,
 ) -> None:
-    """The cleaned form of texts, their scores, and why one would be dropped."""
+    """The cleaned form of texts, their scores, and why one would be dropped.
+
+    Example: entityflow inspect text 'IMG_0042.JPG' 'a lion in the grass'
+    """
     rules = rules_of(load_settings(FilterSettings).domain_section()[0])
     results = list(_texts(texts, rules))
     if as_json:
