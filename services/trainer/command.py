@@ -104,7 +104,10 @@ def local(shard: str) -> Path:
 
 @app.command("list")
 def list_command(name: Name = None, as_json: AsJson = False) -> None:
-    """Published models, oldest first."""
+    """Published models, oldest first.
+
+    Example: entityflow model list --json
+    """
     store, name = _store(), name or _name()
     models = list(list_models(store, name))
     if as_json:
@@ -124,7 +127,10 @@ def pull(
     name: Name = None,
     as_json: AsJson = False,
 ) -> None:
-    """Bring a model here, as open_clip loads it: create_model_and_transforms("local-dir:DIR")."""
+    """Bring a model here, as open_clip loads it: create_model_and_transforms("local-dir:DIR").
+
+    Example: entityflow model pull ./model
+    """
     store, name = _store(), name or _name()
     wanted = version or CHAMPION
     found = alias(store, name, wanted) if wanted in (LATEST, CHAMPION) else wanted
