@@ -9,6 +9,7 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -17,6 +18,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from entityflow.errors import UserError
 
 STALL_SECONDS = 60.0
+STOP_SECONDS = 0.05  # how long a stop waits for the server
 
 
 class Health:
@@ -72,5 +74,7 @@ def serve_health(health: Health, bind: str, port: int) -> ThreadingHTTPServer:
             hint="set ENTITYFLOW_METRICS_PORT to a free port, or 0 to take any",
         ) from exc
     server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, name="health", daemon=True).start()
+    threading.Thread(
+        target=partial(server.serve_forever, poll_interval=STOP_SECONDS), name="health", daemon=True
+    ).start()
     return server

@@ -188,6 +188,26 @@ def test_a_second_member_takes_over_partitions_while_work_goes_on(settings, star
     eventually(lambda: committed(settings) == 100)
 
 
+def test_a_member_that_was_frozen_commits_nothing_of_what_another_has_taken_over(settings, start, tmp_path):
+    publish(settings, "wait go", *["lion"] * 10, "wait go")
+    frozen = start()
+    eventually(lambda: len(queried(settings)) == 10)
+    frozen.send_signal(signal.SIGSTOP)  # its session ends while it sleeps; it does not know
+
+    (tmp_path / "go").touch()
+    second = start()
+    eventually(lambda: committed(settings) == 12)
+    frozen.send_signal(signal.SIGCONT)
+    eventually(lambda: owners(settings) == 2)
+    publish(settings, *["lion"] * 30)
+
+    eventually(lambda: committed(settings) == 42)
+    assert len(set(queried(settings))) == 30
+    assert "partitions_lost" in stop(frozen)
+    stop(second)
+    assert (frozen.returncode, second.returncode) == (0, 0)
+
+
 def owners(settings: Settings) -> int:
     from confluent_kafka.admin import AdminClient
 
