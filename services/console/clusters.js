@@ -5,8 +5,17 @@ function card(id, label, alt) {
   return element("li", {}, [picture(`/pictures/${id}.jpg`, alt), element("div", {}, [element("p", { className: "from", textContent: label })])]);
 }
 
+function bits(distance) {
+  return distance === 1 ? "1 bit" : `${distance} bits`;
+}
+
+function withoutPicture(item) {
+  item.classList.add("gone");
+  item.querySelector(".from").textContent += ", picture not kept";
+}
+
 function row(cluster) {
-  const copies = cluster.copies.map((copy) => card(copy.image_id, `${copy.distance} bits`, "a copy"));
+  const copies = cluster.copies.map((copy) => card(copy.image_id, bits(copy.distance), "a copy"));
   const times = cluster.merged === 1 ? "once" : `${number.format(cluster.merged)} times`;
   return element("section", { className: "cluster" }, [
     element("ul", { className: "pictures" }, [card(cluster.image_id, `accepted, merged ${times}`, cluster.texts[0]), ...copies]),
@@ -20,7 +29,7 @@ async function show() {
     $("clusters").replaceChildren(...clusters.map(row));
     $("state").textContent = clusters.length ? `${clusters.length} newest clusters` : "nothing was merged so far";
     for (const image of document.querySelectorAll("img")) {
-      image.addEventListener("error", () => { image.closest("li").classList.add("gone"); });
+      image.addEventListener("error", () => { withoutPicture(image.closest("li")); });
     }
   } catch (error) {
     $("state").textContent = error.message;

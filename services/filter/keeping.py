@@ -16,7 +16,7 @@ from entityflow.tombstones import Tombstones
 from services.filter.ending import ACCEPTED, MERGED, Ending
 from services.filter.judging import BROKEN_PICTURE, Judgement
 
-WRITTEN_AT_ONCE = 50
+WRITTEN_AT_ONCE = 400  # at about 35 kB
 NOT_SHOWN = (ACCEPTED, BROKEN_PICTURE)
 
 
