@@ -78,10 +78,10 @@ def _border_lines(lines: Levels, share: float) -> float | None:
     share: how much of a line has the border's colour, at least.
     """
     colour = float(np.median(lines[0]))
-    apart = np.abs(lines - colour)
-    steady = _steady_lines(lines, apart, colour, share)
+    steady = _steady_lines(lines, colour, share)
     if steady == 0:
         return 0.0
+    apart = np.abs(lines - colour)
     mass: NDArray[Any] = np.clip(apart - NOISE_LEVELS, 0, STRONG_LEVELS).sum(axis=1, dtype=np.float64)
     if float(mass.sum()) < MIN_CONTENT_LEVELS:
         return None
@@ -97,11 +97,20 @@ def _where_mass_begins(mass: NDArray[Any]) -> float:
     return line + (allowed - before) / float(mass[line])
 
 
-def _steady_lines(lines: Levels, apart: Levels, colour: float, share: float) -> float:
-    """How many of the first lines have the border's colour, in their middle and in most of their length."""
-    drifted = np.abs(np.median(lines, axis=1) - colour) > DRIFT_LEVELS
-    ends = np.nonzero(drifted | (np.mean(apart <= STEADY_LEVELS, axis=1) < share))[0]
-    return float(ends[0]) if len(ends) else float("inf")
+def _steady_lines(lines: Levels, colour: float, share: float) -> float:
+    """How many of the first lines have the border's colour, in their middle and in most of their length.
+
+    A few lines at a time: most pictures have no border, and the first line tells.
+    """
+    start, count = 0, 1
+    while start < len(lines):
+        chunk = lines[start : start + count]
+        drifted = np.abs(np.median(chunk, axis=1) - colour) > DRIFT_LEVELS
+        ends = np.nonzero(drifted | (np.mean(np.abs(chunk - colour) <= STEADY_LEVELS, axis=1) < share))[0]
+        if len(ends):
+            return float(start + ends[0])
+        start, count = start + count, count * 4
+    return float("inf")
 
 
 def _without(box: Box, side: str, lines: float) -> Box:

@@ -9,6 +9,7 @@ A mirrored picture is another picture. A picture too plain to be compared is mar
 from __future__ import annotations
 
 import io
+import math
 from dataclasses import dataclass
 
 import imagehash
@@ -61,7 +62,7 @@ def appearance_of(picture: Image.Image) -> Appearance:
     return Appearance(
         hashes=None if blank else _hashes(picture, box),
         blank=blank,
-        contrast=float(grey.std()),
+        contrast=_deviation(grey),
         content_share=box.width * box.height / (picture.width * picture.height),
         sharpness=_sharpness(grey),
         colours=_colours(picture),
@@ -72,7 +73,14 @@ def _sharpness(grey: NDArray[np.float32]) -> float:
     if min(grey.shape) < 3:
         return 0.0
     inner = 4 * grey[1:-1, 1:-1] - grey[:-2, 1:-1] - grey[2:, 1:-1] - grey[1:-1, :-2] - grey[1:-1, 2:]
-    return float(inner.std())
+    return _deviation(inner)
+
+
+def _deviation(levels: NDArray[np.float32]) -> float:
+    """Standard deviation, without the copies that numpy makes for it."""
+    flat = levels.ravel()
+    mean = float(flat.mean(dtype=np.float64))
+    return math.sqrt(max(0.0, float(np.dot(flat, flat)) / flat.size - mean * mean))
 
 
 def _colours(picture: Image.Image) -> int:
@@ -95,6 +103,10 @@ def _hashes(picture: Image.Image, box: Box) -> Hashes:
 
 
 def _is_one_colour(picture: Image.Image) -> bool:
+    """Brightness first: where it varies nothing else need be looked at."""
+    grey = picture.convert("L").resize((64, 64), Image.Resampling.BOX)
+    if float(np.asarray(grey, dtype=np.float32).std()) >= BLANK_LEVELS:
+        return False
     small = picture.resize((64, 64), Image.Resampling.BOX).convert("YCbCr")
     return all(float(np.asarray(band, dtype=np.float32).std()) < BLANK_LEVELS for band in small.split())
 
