@@ -76,9 +76,12 @@ class HttpProvider:
 
     async def _stay_away(self) -> None:
         while (seconds := self._not_before - self._clock()) > 0:
-            if seconds > self._patience:
-                raise Unavailable(self._not_before, f"{self.name} asks to wait {seconds:.0f} s")
+            self._leave_if_long(f"{self.name} asks to wait {seconds:.0f} s")
             await asyncio.sleep(seconds)
+
+    def _leave_if_long(self, why: str) -> None:
+        if self._not_before - self._clock() > self._patience:
+            raise Unavailable(self._not_before, why)
 
     def _question(self, request: Request) -> Question:
         return question(self.table, self._endpoint, request, self._secrets)
@@ -104,6 +107,7 @@ class HttpProvider:
         told = self._told(f"{self.name}: HTTP {status} for page {request.page} of {request.text!r}: {_quoted(body)}")
         if status in (402, 429, 503):
             self._pause(headers.get("Retry-After"), PAYMENT_WAIT_SECONDS if status == 402 else UNSAID_WAIT_SECONDS)
+            self._leave_if_long(told)
         if status in (402, 408, 425, 429) or status >= 500:
             raise Retryable(AWAY, told)
         if status in (401, 403) or (300 <= status < 400) or (status == 404 and request.page == 1):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-LONGEST_ABSENCE_SECONDS = 3600.0
+SHORTEST_ABSENCE_SECONDS, LONGEST_ABSENCE_SECONDS = 30.0, 3600.0
 
 
 class Patience:
@@ -26,7 +26,7 @@ class Patience:
         failing = now - self._failing_since.setdefault(name, now)
         if failing < self._seconds:
             return None
-        self._away_until[name] = now + min(max(failing, self._seconds), LONGEST_ABSENCE_SECONDS)
+        self._away_until[name] = now + min(max(failing, SHORTEST_ABSENCE_SECONDS), LONGEST_ABSENCE_SECONDS)
         return self._away_until[name]
 
     def went_well(self, name: str) -> None:

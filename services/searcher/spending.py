@@ -7,6 +7,7 @@ had taken and not sent is lost to the cap: the other side of never passing it.
 from __future__ import annotations
 
 import json
+import threading
 import time
 import uuid
 from collections.abc import Callable, Sequence
@@ -44,7 +45,7 @@ class SpentOut(Exception):
 
 
 class Purse:
-    """The requests that one process may send to one provider. Its methods block: call them in a thread."""
+    """The requests that one process may send to one provider. `spend` blocks: call it in threads."""
 
     def __init__(
         self, provider: str, caps: Sequence[Cap], ledger: Ledger, clock: Callable[[], float] = time.time
@@ -53,9 +54,14 @@ class Purse:
         self._writer = uuid.uuid4().hex  # tells our blocks from another process's where an answer of the store is lost
         self._left: dict[str, int] = {}
         self._next: dict[str, int] = {}
+        self._lock = threading.Lock()
 
     def spend(self) -> None:
         """Count one request that is about to be sent. Raises SpentOut where a cap does not allow it."""
+        with self._lock:
+            self._spend()
+
+    def _spend(self) -> None:
         now = self._clock()
         windows = [(cap, _window(cap.window, now)) for cap in self._caps]
         for cap, window in windows:

@@ -68,6 +68,22 @@ def test_processes_at_the_same_time_share_a_cap() -> None:
     assert sum(counts) == 100
 
 
+def test_requests_of_one_process_at_the_same_time_take_one_block() -> None:
+    purse, counts, begin = Purse("p", [Cap(ALWAYS, 4)], Bucket()), list[int](), threading.Barrier(8)
+
+    def one() -> None:
+        begin.wait()
+        counts.append(spent(purse, 1))
+
+    threads = [threading.Thread(target=one) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sum(counts) == 4
+
+
 def test_a_cap_that_is_lowered_or_raised_holds_for_what_was_spent_before() -> None:
     bucket = Bucket()
     assert spent(Purse("p", [Cap(ALWAYS, 15)], bucket)) == 15
