@@ -107,8 +107,20 @@ FETCHER = {
     ),
     "robots-denied": Reason("robots.txt disallows the address for us."),
     "robots-unavailable": Reason("robots.txt could not be read for a server fault, at every try."),
-    "opted-out": Reason("The site refuses training: X-Robots-Tag, Content-Usage or Content-Signal says so."),
-    "tdm-reserved": Reason("The site reserves text and data mining (tdm-reservation: 1)."),
+    "opted-out": Reason(
+        "The site refuses training: X-Robots-Tag, Content-Usage or Content-Signal says so, or an opt-out list."
+    ),
+    "tdm-reserved": Reason("The site reserves text and data mining (tdm-reservation: 1, or its tdmrep.json)."),
+    "host-denied": Reason(
+        "The host is on the deny list of whoever runs this.",
+        "ENTITYFLOW_FETCHER_DENIED_HOSTS and ..._DENIED_HOSTS_FILE.",
+    ),
+    "license-refused": Reason(
+        "The candidate's licence is not on the list, or it has none.", "Add it to ENTITYFLOW_FETCHER_LICENSES."
+    ),
+    "opt-out-unknown": Reason(
+        "The opt-out service gave no answer, at every try.", "Look at ENTITYFLOW_FETCHER_OPT_OUT_SERVICE."
+    ),
     "not-found": Reason("The server says that there is nothing (404, 410)."),
     "forbidden": Reason("The server refuses this request (401, 403, 451)."),
     "client-error": Reason("The server finds fault with the request (another 4xx)."),

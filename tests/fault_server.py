@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from types import TracebackType
 
 Handler = Callable[[asyncio.StreamWriter], Awaitable[None]]
+SIGNALS = ("/robots.txt", "/.well-known/tdmrep.json")
 NOT_FOUND = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
 
 
@@ -61,8 +62,8 @@ class FaultServer:
         self._answers[path] = list(answers)
 
     def asked(self, host: str = "") -> list[str]:
-        """The targets that were requested, robots.txt left out."""
-        return [r.target for r in self.requests if r.target != "/robots.txt" and host in ("", r.host)]
+        """The targets that were requested, less robots.txt and tdmrep.json."""
+        return [r.target for r in self.requests if r.target not in SIGNALS and host in ("", r.host)]
 
     def url(self, target: str) -> str:
         return f"http://127.0.0.1:{self.port}{target}"

@@ -16,13 +16,14 @@ from entityflow.tombstones import FORGOTTEN, Tombstones
 from entityflow.topics import RETRY_TOPICS
 from services.fetcher.bodies import ByteBudget
 from services.fetcher.known import KnownAddresses
+from services.fetcher.lists import OperatorLists
 from services.fetcher.politeness import HostDown, Parked
 from services.fetcher.visits import Visit, Visitor
 
 DAY = 86_400.0
 OF_PERMISSION = frozenset(("robots-denied", "opted-out", "tdm-reserved"))
 # reasons that a change of settings would lift: the address may be asked again at once
-OF_SETTINGS = frozenset(("no-contact", "private-address", "too-many-bytes"))
+OF_SETTINGS = frozenset(("no-contact", "private-address", "too-many-bytes", "host-denied", "license-refused"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +60,15 @@ class Candidates:
         visitor: Visitor,
         known: KnownAddresses,
         tombstones: Tombstones,
+        lists: OperatorLists,
         budget: ByteBudget,
         decode: Callable[[bytes], Awaitable[StoredPicture]],
         send: Callable[[Iterable[Send]], Awaitable[None]],
         policy: Policy,
         clock: Callable[[], float],
     ) -> None:
-        self._visitor, self._known, self._tombstones, self._budget = visitor, known, tombstones, budget
+        self._visitor, self._known, self._tombstones, self._lists = visitor, known, tombstones, lists
+        self._budget = budget
         self._decode, self._send, self._policy, self._clock = decode, send, policy, clock
 
     async def step(self, received: Received[Url]) -> list[Send]:
@@ -76,6 +79,9 @@ class Candidates:
             return self._go_on(received, None, Visit(failure=FetchFailed(exc.reason, exc.detail)))
         if self._tombstones.of_candidate(record):
             return self._forgotten(received, address)
+        if refused := self._lists.license_refusal(record.license) or self._lists.refusal(address):
+            failure = FetchFailed(refused.reason or "", refused.evidence[0])
+            return self._go_on(received, address, Visit(failure=failure))
         key = received.message.key
         if key is not None and key != address.host_key.encode():
             return [to_url(record, address, received.message.attempt)]

@@ -19,15 +19,18 @@ from entityflow.reach import Reach, load_reach
 from entityflow.settings import load_settings
 from services.fetcher.bodies import ByteBudget
 from services.fetcher.candidates import OF_PERMISSION, printable
-from services.fetcher.permission import judge_headers
+from services.fetcher.lists import OperatorLists
+from services.fetcher.opt_out import OptOutService, opt_out_service
+from services.fetcher.permission import judge_answer
 from services.fetcher.politeness import HostDown, Hosts, Parked
 from services.fetcher.robots import Robots, parse_robots
-from services.fetcher.service import patience, robots_cache, visit_limits
+from services.fetcher.service import operator_lists, patience, robots_cache, visit_limits
 from services.fetcher.settings import FetcherSettings
+from services.fetcher.tdm import TdmRule, parse_tdmrep
 from services.fetcher.visits import Visitor, robots_refusal
 
 ALLOWED, DENIED, INVALID = "allowed", "denied", "invalid"
-REFUSED_UNASKED = frozenset(("private-address", "no-contact"))
+REFUSED_UNASKED = frozenset(("private-address", "no-contact", "host-denied"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,23 +46,29 @@ def inspect_url(
     robots: Annotated[
         Path | None, typer.Option("--robots", help="A robots.txt that every host is taken to have.")
     ] = None,
+    tdmrep: Annotated[
+        Path | None, typer.Option("--tdmrep", help="A tdmrep.json that every host is taken to have.")
+    ] = None,
     header: Annotated[
         list[str] | None, typer.Option("--header", help="'Name: value' of an answer; may be given again.")
     ] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Judge by the text of the address alone.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
-    """The permission decision for addresses, with its evidence; with --robots, --header or --offline nothing is asked.
+    """The permission decision for addresses, with its evidence; with --robots, --tdmrep, --header or --offline nothing
+    is asked.
 
     Example: entityflow inspect url --robots robots.txt --header 'X-Robots-Tag: noai' https://example.org/a.jpg
     """
     settings = load_settings(FetcherSettings)
     reach = load_reach(settings, allow_loopback=settings.fetcher_allow_loopback)
-    if offline or robots is not None or header:
-        judge = Papers(reach, _robots_of(robots), _headers_of(header or []))
+    lists = operator_lists(settings)
+    if offline or robots is not None or tdmrep is not None or header:
+        said = replace(_robots_of(robots), tdm=_tdm_of(tdmrep))
+        judge = Papers(reach, lists, said, _headers_of(header or []))
         results = [_result(url, judge.decide) for url in urls]
     else:
-        results = asyncio.run(_ask(urls, settings, reach))
+        results = asyncio.run(_ask(urls, settings, reach, lists))
     if as_json:
         print_json({"results": results})
     else:
@@ -70,10 +79,20 @@ def inspect_url(
 def _robots_of(path: Path | None) -> Robots:
     if path is None:
         return Robots("robots.txt: not asked")
+    return parse_robots(_bytes_of("--robots", path))
+
+
+def _tdm_of(path: Path | None) -> tuple[TdmRule, ...]:
+    return () if path is None else parse_tdmrep(_bytes_of("--tdmrep", path))
+
+
+def _bytes_of(option: str, path: Path) -> bytes:
     try:
-        return parse_robots(path.read_bytes())
+        return path.read_bytes()
     except OSError as exc:
-        raise UsageError(f"--robots {str(path)!r}: {exc.strerror}", hint="give a file that holds a robots.txt") from exc
+        raise UsageError(
+            f"{option} {str(path)!r}: {exc.strerror}", hint="give a file as a site would serve it"
+        ) from exc
 
 
 def _headers_of(lines: Sequence[str]) -> list[tuple[str, str]]:
@@ -89,15 +108,18 @@ class Papers:
     """Decides by given files alone."""
 
     reach: Reach
+    lists: OperatorLists
     robots: Robots
     headers: list[tuple[str, str]]
 
     def decide(self, address: WebAddress) -> Decision:
-        judgement = judge_headers(self.headers)
+        judgement = judge_answer(self.headers, self.robots.tdm_rule(address))
         evidence = (*self.robots.notes, *judgement.evidence)
         refusal = self.reach.refusal(address)
         if refusal == "private-address":
             return Decision(DENIED, refusal, (f"host: {address.host}",))
+        if refused := self.lists.refusal(address):
+            return Decision(DENIED, refused.reason, refused.evidence)
         found = robots_refusal(self.robots, address)
         delay = self.robots.crawl_delay
         if found is not None:
@@ -129,9 +151,11 @@ def _row(url: str, address: WebAddress | None, decision: Decision) -> dict[str, 
     }
 
 
-async def _ask(urls: list[str], settings: FetcherSettings, reach: Reach) -> list[dict[str, Any]]:
-    async with open_session(reach) as session:
-        inquiry = Inquiry(WebClient(session, reach, settings.fetcher_timeout_seconds), settings)
+async def _ask(urls: list[str], settings: FetcherSettings, reach: Reach, lists: OperatorLists) -> list[dict[str, Any]]:
+    key = settings.fetcher_opt_out_key.get_secret_value()
+    async with open_session(reach) as session, opt_out_service(settings.fetcher_opt_out_service, key) as opt_out:
+        web = WebClient(session, reach, settings.fetcher_timeout_seconds)
+        inquiry = Inquiry(web, settings, lists, opt_out)
         rows = []
         for url in urls:
             try:
@@ -146,12 +170,15 @@ async def _ask(urls: list[str], settings: FetcherSettings, reach: Reach) -> list
 class Inquiry:
     """Decides as the fetcher would: robots.txt, the request, each redirect; what came is thrown away."""
 
-    def __init__(self, web: WebClient, settings: FetcherSettings) -> None:
+    def __init__(
+        self, web: WebClient, settings: FetcherSettings, lists: OperatorLists, opt_out: OptOutService | None
+    ) -> None:
         self._robots = robots_cache(web, settings)
         self._budget = ByteBudget(settings.fetcher_max_bytes)
         self._max_hops = settings.fetcher_max_hops
         hosts = Hosts(patience(settings), time.time)
-        self._visitor = Visitor(web, hosts, self._robots, visit_limits(settings), time.time, lambda address: False)
+        limits = visit_limits(settings)
+        self._visitor = Visitor(web, hosts, self._robots, limits, time.time, lambda address: False, lists, opt_out)
 
     async def decide(self, address: WebAddress) -> Decision:
         try:

@@ -7,13 +7,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from entityflow.http import PRODUCT
+from services.fetcher.tdm import TdmRule
+from services.fetcher.usage import NAMES, training_refused
 
 REFUSALS = frozenset(("noai", "noimageai", "noml", "noindex", "noimageindex", "none"))
 VALUED = frozenset(("unavailable_after", "max-snippet", "max-image-preview", "max-video-preview"))
 KNOWN = REFUSALS | VALUED | {"all", "index", "follow", "nofollow", "noarchive", "nosnippet", "notranslate"}
 
 _AGENT = re.compile(r"([A-Za-z][A-Za-z0-9_.-]*|\*)(/[\w.]+)?")
-_TRAINING_REFUSED = re.compile(r"(?:^|[,;\s])(?:train-ai|ai-train)\s*=\s*(?:n|no|\?0)(?:$|[,;\s])", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,15 @@ class Judgement:
 
     reason: str | None = None
     evidence: tuple[str, ...] = ()
+
+
+def judge_answer(headers: Iterable[tuple[str, str]], rule: TdmRule | None) -> Judgement:
+    """The headers and what tdmrep.json says of the address; a tdm-reservation header beats the file."""
+    pairs = list(headers)
+    found = judge_headers(pairs)
+    if rule is None or any(name.lower() == "tdm-reservation" for name, _ in pairs):
+        return found
+    return Judgement(found.reason or ("tdm-reserved" if rule.reserved else None), (*found.evidence, rule.evidence))
 
 
 def judge_headers(headers: Iterable[tuple[str, str]]) -> Judgement:
@@ -44,9 +54,11 @@ def _judge(name: str, value: str) -> Judgement | None:
     if name == "tdm-reservation":
         reserved = value.strip() == "1"
         return Judgement("tdm-reserved" if reserved else None, (f"tdm-reservation: {value.strip()[:40]}",))
-    if name == "content-usage":
-        refused = bool(_TRAINING_REFUSED.search(value))
-        return Judgement("opted-out" if refused else None, (f"content-usage: {value.strip()[:80]}",))
+    if name == "tdm-policy":
+        return Judgement(None, (f"tdm-policy: {value.strip()[:100]}",))
+    if name in NAMES:
+        refused = bool(training_refused(value))
+        return Judgement("opted-out" if refused else None, (f"{name}: {value.strip()[:80]}",))
     return None
 
 

@@ -11,6 +11,9 @@ from protego import Protego
 
 from entityflow.addresses import WebAddress
 from entityflow.http import PRODUCT
+from services.fetcher.tdm import TdmRule, rule_for
+from services.fetcher.usage import NAMES as USAGE_NAMES
+from services.fetcher.usage import refusal
 
 MAX_ROBOTS_BYTES = 500 << 10
 MAX_CRAWL_DELAY_SECONDS = 300.0
@@ -22,22 +25,33 @@ _ASCII = "".join(map(chr, range(33, 127)))
 _AGENT_NAMES = ("user-agent", "useragent", "user agent")
 _DELAY_NAMES = ("crawl-delay", "crawl delay")
 _SITE_WIDE_NAMES = ("sitemap", "sitemaps", "site-map", "host")
-_AI_REFUSALS = re.compile(r"\b(ai-train|train-ai)\s*=\s*(no|n)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Robots:
-    """What one origin says to us. `unavailable`: the reason why it could not be asked."""
+    """What one origin says to us. `unavailable`: the reason why it could not be asked.
+
+    usage: lines of Content-Usage and Content-Signal. `tdm`: the rules of tdmrep.json; none = it was not asked.
+    """
 
     source: str
     rules: Protego | None = None
     crawl_delay: float | None = None
-    ai_refusal: str | None = None
+    usage: tuple[tuple[str, str], ...] = ()
+    tdm: tuple[TdmRule, ...] | None = None
     notes: tuple[str, ...] = ()
     unavailable: str | None = None
 
     def allows(self, address: WebAddress) -> bool:
         return self.rules is None or self.rules.can_fetch(address.request, PRODUCT)
+
+    def ai_refusal(self, address: WebAddress) -> str | None:
+        """The line that refuses training on what lies at the address."""
+        said = refusal(self.usage, address.target)
+        return f"robots.txt: {said}" if said else None
+
+    def tdm_rule(self, address: WebAddress) -> TdmRule | None:
+        return rule_for(self.tdm or (), address.target)
 
 
 def robots_of_answer(status: int, body: bytes) -> Robots:
@@ -67,7 +81,7 @@ def parse_robots(body: bytes) -> Robots:
         source="robots.txt",
         rules=_rules(lines),
         crawl_delay=max(delays, default=None),
-        ai_refusal=_ai_refusal(lines),
+        usage=tuple((name, value) for name, value in [*_site_wide(text), *lines] if name in USAGE_NAMES),
         notes=tuple(notes),
     )
 
@@ -141,9 +155,9 @@ def _delays(lines: list[tuple[str, str]]) -> tuple[list[float], list[str]]:
     return delays, notes
 
 
-def _ai_refusal(lines: list[tuple[str, str]]) -> str | None:
-    """Content-Signal and Content-Usage (AIPREF) that refuse training for the whole site."""
-    for name, value in lines:
-        if name in ("content-signal", "content-usage") and not value.startswith("/") and _AI_REFUSALS.search(value):
-            return f"robots.txt: {name}: {value[:80]}"
-    return None
+def _site_wide(text: str) -> Iterator[tuple[str, str]]:
+    """What stands before the first group: no rule counts there, a wish about use does."""
+    for name, value in _fields(text):
+        if name in _AGENT_NAMES:
+            return
+        yield name, value

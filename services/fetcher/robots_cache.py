@@ -1,15 +1,19 @@
-"""The robots.txt of each origin, asked for by whoever holds the turn of its host, believed for a day at most."""
+"""The robots.txt and tdmrep.json of each origin, asked for by whoever holds a turn of its host, believed for a day."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from entityflow.addresses import BadAddress, WebAddress, parse_address
 from entityflow.http import FetchFailed, WebClient
 from services.fetcher.robots import MAX_ROBOTS_BYTES, Robots, robots_of_answer, robots_unavailable
+from services.fetcher.tdm import MAX_BYTES as MAX_TDM_BYTES
+from services.fetcher.tdm import PATH as TDM_PATH
+from services.fetcher.tdm import TdmRule, parse_tdmrep
 
 MAX_HOPS = 5
+THROTTLED = (429, 503)
 # faults that speak about the way to the host and not about its robots.txt
 SAME_FOR_EVERY_PATH = frozenset(("private-address", "no-contact", "tls-failure"))
 
@@ -20,6 +24,14 @@ class AskedRobots:
 
     robots: Robots
     retry_after: str | None = None
+
+
+class AskedForPatience(Exception):
+    """429 or 503; `retry_after` is the header."""
+
+    def __init__(self, retry_after: str | None) -> None:
+        super().__init__(retry_after or "")
+        self.retry_after = retry_after
 
 
 class RobotsCache:
@@ -40,6 +52,27 @@ class RobotsCache:
         seconds = self._unavailable_seconds if asked.robots.unavailable else self._seconds
         self._entries[address.origin] = (asked.robots, self._clock() + seconds)
         return asked
+
+    async def ask_tdm(self, address: WebAddress, robots: Robots) -> Robots:
+        """The same with what tdmrep.json says; a file that is not there or broken reserves nothing.
+
+        Raises AskedForPatience; it is asked again at the next visit then.
+        """
+        place = parse_address(address.origin + TDM_PATH)
+        rules = await self._tdm_rules(place) if robots.allows(place) else ()
+        robots = replace(robots, tdm=rules)
+        if address.origin in self._entries:
+            self._entries[address.origin] = (robots, self._entries[address.origin][1])
+        return robots
+
+    async def _tdm_rules(self, place: WebAddress) -> tuple[TdmRule, ...]:
+        try:
+            async with self._web.get(place, accept="application/json, */*;q=0.1") as response:
+                if response.status in THROTTLED:
+                    raise AskedForPatience(response.headers.get("Retry-After"))
+                return parse_tdmrep(await response.beginning(MAX_TDM_BYTES)) if response.status == 200 else ()
+        except FetchFailed:
+            return ()
 
     def sweep(self) -> None:
         """Forget what has expired."""

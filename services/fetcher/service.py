@@ -28,7 +28,9 @@ from services.fetcher.address_store import address_store
 from services.fetcher.bodies import ByteBudget
 from services.fetcher.candidates import Candidates, Policy
 from services.fetcher.known import KnownAddresses
+from services.fetcher.lists import OperatorLists, load_lists
 from services.fetcher.mover import Mover
+from services.fetcher.opt_out import opt_out_service
 from services.fetcher.pace import Terms
 from services.fetcher.politeness import Hosts, Patience
 from services.fetcher.robots_cache import RobotsCache
@@ -47,6 +49,7 @@ class Fetcher:
         self._shell, self._settings, self._reach = shell, settings, reach
         self._hosts = Hosts(patience(settings), time.time)
         self.tombstones = Tombstones()
+        self._lists = operator_lists(settings)
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
@@ -60,14 +63,29 @@ class Fetcher:
             ) as sandbox,
         ):
             self._known = KnownAddresses(store, time.time)
-            async with open_session(self._reach, connections=settings.fetcher_connections) as session:
+            async with (
+                open_session(self._reach, connections=settings.fetcher_connections) as session,
+                opt_out_service(
+                    settings.fetcher_opt_out_service, settings.fetcher_opt_out_key.get_secret_value()
+                ) as opt_out,
+            ):
                 web = WebClient(session, self._reach, settings.fetcher_timeout_seconds)
                 self._robots = robots_cache(web, settings)
-                visitor = Visitor(web, self._hosts, self._robots, visit_limits(settings), time.time, self._is_known)
+                visitor = Visitor(
+                    web,
+                    self._hosts,
+                    self._robots,
+                    visit_limits(settings),
+                    time.time,
+                    self._is_known,
+                    self._lists,
+                    opt_out,
+                )
                 self._candidates = Candidates(
                     visitor,
                     self._known,
                     self.tombstones,
+                    self._lists,
                     ByteBudget(settings.fetcher_body_bytes),
                     sandbox.decode_soon,
                     self._shell.send,
@@ -125,7 +143,17 @@ def visit_limits(settings: FetcherSettings) -> VisitLimits:
         local_terms=Terms(settings.fetcher_loopback_delay_seconds, 1.0, settings.fetcher_loopback_connections),
         max_bytes=settings.fetcher_max_bytes,
         max_hops=settings.fetcher_max_hops,
+        ask_tdmrep=settings.fetcher_tdmrep,
         own_terms={host: terms.as_terms for host, terms in settings.fetcher_host_terms.items()},
+    )
+
+
+def operator_lists(settings: FetcherSettings) -> OperatorLists:
+    return load_lists(
+        denied_hosts=settings.fetcher_denied_hosts,
+        denied_hosts_file=settings.fetcher_denied_hosts_file,
+        opt_out_file=settings.fetcher_opt_out_file,
+        licenses=settings.fetcher_licenses,
     )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, Field
+from pathlib import Path
+
+from pydantic import BaseModel, Field, SecretStr
 
 from entityflow.pictures import PictureLimits
 from entityflow.settings import MIB, Settings
@@ -57,6 +59,13 @@ class FetcherSettings(Settings):
     fetcher_max_bytes: int = Field(20 * MIB, gt=0, description="of one body")
     fetcher_body_bytes: int = Field(256 * MIB, gt=0, description="of all bodies held at once")
     fetcher_max_hops: int = Field(5, ge=0, description="redirects of one address")
+    fetcher_tdmrep: bool = Field(True, description="ask each origin for /.well-known/tdmrep.json")
+    fetcher_denied_hosts: tuple[str, ...] = Field((), description="hosts that are never asked, with their subdomains")
+    fetcher_denied_hosts_file: Path | None = Field(None, description="the same as a file, one host a line")
+    fetcher_opt_out_file: Path | None = Field(None, description="opted-out hosts, addresses and ADDRESS*, one a line")
+    fetcher_opt_out_service: str = Field("", description="asked by POST whether owners of addresses opted out")
+    fetcher_opt_out_key: SecretStr = Field(SecretStr(""), description="Authorization header for that service")
+    fetcher_licenses: tuple[str, ...] = Field((), description="the only licences that are taken, as cc0, by, by-sa")
     fetcher_robots_seconds: float = Field(DAY, gt=0, le=DAY, description="how long a robots.txt is believed")
 
     fetcher_decoders: int = Field(2, gt=0, description="child processes that decode")

@@ -11,15 +11,17 @@ from entityflow.addresses import BadAddress, WebAddress, parse_address
 from entityflow.http import FetchFailed, Response, WebClient
 from entityflow.records import Host
 from services.fetcher.bodies import Lease, check_head, unpacked
+from services.fetcher.lists import OperatorLists
+from services.fetcher.opt_out import OptOutService
 from services.fetcher.pace import Terms
-from services.fetcher.permission import judge_headers
+from services.fetcher.permission import Judgement, judge_answer
 from services.fetcher.politeness import Hosts, HostState
 from services.fetcher.retry_after import retry_after_seconds
 from services.fetcher.robots import Robots
-from services.fetcher.robots_cache import RobotsCache
+from services.fetcher.robots_cache import THROTTLED, AskedForPatience, RobotsCache
+from services.fetcher.tdm import TdmRule
 
 ACCEPT = "image/jpeg, image/png, image/webp, image/gif, image/avif, */*;q=0.1"
-THROTTLED = (429, 503)
 NOT_FOUND = (404, 410)
 FORBIDDEN = (401, 402, 403, 407, 451)
 NOT_YET = (408, 425)
@@ -58,6 +60,7 @@ class VisitLimits:
     local_terms: Terms
     max_bytes: int
     max_hops: int
+    ask_tdmrep: bool = True
     own_terms: Mapping[str, Terms] = field(default_factory=dict)
 
     def terms_of(self, host_key: str, *, local: bool) -> Terms:
@@ -75,9 +78,12 @@ class Visitor:
         limits: VisitLimits,
         clock: Callable[[], float],
         is_known: Callable[[WebAddress], bool],
+        lists: OperatorLists | None = None,
+        opt_out: OptOutService | None = None,
     ) -> None:
         self._web, self._hosts, self._robots, self._limits = web, hosts, robots, limits
         self._clock, self._is_known = clock, is_known
+        self._lists, self._opt_out = lists or OperatorLists(), opt_out
 
     async def visit(self, address: WebAddress, hops: int, lease: Lease) -> Visit:
         """`hops` redirects came before. Raises Parked or HostDown when the host has no turn for us soon."""
@@ -111,8 +117,9 @@ class Visitor:
         """Requests until there is a body, or an address of another host or a known one to go on with."""
         while True:
             visit.trail.append(address)
-            await self._obey_robots(visit, address, state)
-            location = await self._request(visit, address, lease, state)
+            await self._obey_lists(visit, address)
+            robots = await self._obey_robots(visit, address, state)
+            location = await self._request(visit, address, lease, state, robots.tdm_rule(address))
             if location is None:
                 return
             hops += 1
@@ -138,9 +145,17 @@ class Visitor:
             raise FetchFailed("private-address", target.host)
         return target
 
-    # --- robots.txt ---
+    # --- permission before the request ---
 
-    async def _obey_robots(self, visit: Visit, address: WebAddress, state: HostState) -> None:
+    async def _obey_lists(self, visit: Visit, address: WebAddress) -> None:
+        refused = self._lists.refusal(address)
+        if refused is None and self._opt_out and await self._opt_out.opted_out(address):
+            refused = Judgement("opted-out", ("opt-out service: this address",))
+        if refused is not None:
+            visit.evidence += refused.evidence
+            raise FetchFailed(refused.reason or "", refused.evidence[0])
+
+    async def _obey_robots(self, visit: Visit, address: WebAddress, state: HostState) -> Robots:
         robots = self._robots.known(address)
         if robots is None:
             async with visit.timed("robots"):
@@ -153,6 +168,22 @@ class Visitor:
             visit.evidence.append(refusal[1])
             raise FetchFailed(refusal[0], refusal[1])
         visit.evidence.append(f"{robots.source}: allowed" if robots.rules else robots.source)
+        if robots.tdm is None and self._limits.ask_tdmrep:
+            async with visit.timed("robots"):
+                robots = await self._ask_tdm(visit, address, robots, state)
+        return robots
+
+    async def _ask_tdm(self, visit: Visit, address: WebAddress, robots: Robots, state: HostState) -> Robots:
+        began = self._clock()
+        try:
+            robots = await self._robots.ask_tdm(address, robots)
+        except AskedForPatience as exc:
+            self._block(visit, address, state, "throttled", exc.retry_after)
+            raise FetchFailed("throttled", "tdmrep.json", transient=True) from exc
+        finally:
+            self._hosts.requested(state, self._clock() - began)
+        await self._hosts.pause(state)
+        return robots
 
     async def _ask_robots(self, visit: Visit, address: WebAddress, state: HostState) -> Robots:
         began = self._clock()
@@ -171,17 +202,25 @@ class Visitor:
 
     # --- the request ---
 
-    async def _request(self, visit: Visit, address: WebAddress, lease: Lease, state: HostState) -> str | None:
+    async def _request(
+        self, visit: Visit, address: WebAddress, lease: Lease, state: HostState, rule: TdmRule | None
+    ) -> str | None:
         """The Location of a redirect; none when `visit.body` is there."""
         began = self._clock()
         try:
             async with visit.timed("request"), self._web.get(address, ACCEPT) as response:
-                return await self._take(visit, address, response, lease, state)
+                return await self._take(visit, address, response, lease, state, rule)
         finally:
             self._hosts.requested(state, self._clock() - began, len(visit.body or b""))
 
     async def _take(
-        self, visit: Visit, address: WebAddress, response: Response, lease: Lease, state: HostState
+        self,
+        visit: Visit,
+        address: WebAddress,
+        response: Response,
+        lease: Lease,
+        state: HostState,
+        rule: TdmRule | None,
     ) -> str | None:
         if response.status in THROTTLED:
             self._block(visit, address, state, "throttled", response.headers.get("Retry-After"))
@@ -190,7 +229,7 @@ class Visitor:
             raise FetchFailed("bad-redirect", f"status {response.status} without Location")
         if not moved:
             raise_for_status(response.status)
-        judgement = judge_headers(response.headers.items())
+        judgement = judge_answer(response.headers.items(), rule)
         visit.evidence += judgement.evidence
         if judgement.reason:
             raise FetchFailed(judgement.reason, "; ".join(judgement.evidence)[:200])
@@ -218,8 +257,8 @@ def robots_refusal(robots: Robots, address: WebAddress) -> tuple[str, str] | Non
     """(reason, evidence) where robots.txt says no."""
     if not robots.allows(address):
         return "robots-denied", f"robots.txt: disallows {address.target[:200]}"
-    if robots.ai_refusal:
-        return "opted-out", robots.ai_refusal
+    if said := robots.ai_refusal(address):
+        return "opted-out", said
     return None
 
 

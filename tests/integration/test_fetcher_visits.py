@@ -16,7 +16,7 @@ from services.fetcher.pace import Terms
 from services.fetcher.politeness import Hosts, Parked, Patience
 from services.fetcher.robots_cache import RobotsCache
 from services.fetcher.visits import Visit, VisitLimits, Visitor
-from tests.fault_server import FaultServer, answer, moved
+from tests.fault_server import SIGNALS, FaultServer, answer, moved
 
 PICTURE = b"\xff\xd8\xff\xe0" + bytes(range(256)) * 8
 DENY_ALL = answer(b"User-agent: *\nDisallow: /")
@@ -68,7 +68,7 @@ async def test_robots_txt_is_asked_once_and_obeyed(server: FaultServer, visitor:
 
     assert [reason(one) for one in visits] == [None, "robots-denied", None]
     assert "robots.txt: allowed" in visits[0].evidence
-    assert [request.target for request in server.requests] == ["/robots.txt", "/a", "/a"]
+    assert [request.target for request in server.requests] == [*SIGNALS, "/a", "/a"]
 
 
 async def test_each_host_has_its_own_robots_txt(server: FaultServer, visitor: Visitor) -> None:
@@ -226,3 +226,35 @@ async def test_one_host_gets_one_request_at_a_time(server: FaultServer, visitor:
 
     assert all(one.body == PICTURE for one in visits)
     assert set(server.most_at_once.values()) == {1}
+
+
+async def test_a_reserved_site_is_asked_once_and_its_pictures_are_not_taken(
+    server: FaultServer, visitor: Visitor
+) -> None:
+    rules = b'[{"location": "/", "tdm-reservation": 1}, {"location": "/free/*", "tdm-reservation": 0}]'
+    server.on("/.well-known/tdmrep.json", answer(rules))
+    server.on("/a", answer(PICTURE))
+    server.on("/b", answer(PICTURE, "200 OK", "TDM-Reservation: 0"))
+    server.on("/free/c", answer(PICTURE))
+
+    visits = [await visit(visitor, f"http://pics.test/{name}") for name in ("a", "b", "free/c")]
+
+    assert [reason(one) for one in visits] == ["tdm-reserved", None, None]
+    assert "tdmrep.json: /: 1" in visits[0].evidence
+    assert "tdmrep.json: /free/*: 0" in visits[2].evidence
+    assert [request.target for request in server.requests].count("/.well-known/tdmrep.json") == 1
+
+
+async def test_a_site_that_asks_for_patience_over_its_reservation_gets_it(
+    server: FaultServer, visitor: Visitor
+) -> None:
+    server.on("/.well-known/tdmrep.json", answer(b"", "429 Too Many Requests", "Retry-After: 60"))
+    server.on("/a", answer(PICTURE))
+
+    first = await visit(visitor, "http://pics.test/a")
+
+    assert reason(first) == "throttled"
+    assert first.wait_seconds > 50
+    assert server.asked() == []
+    with pytest.raises(Parked):
+        await visit(visitor, "http://pics.test/a")

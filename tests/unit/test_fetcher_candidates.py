@@ -14,12 +14,13 @@ from entityflow.http import FetchFailed
 from entityflow.ids import image_id
 from entityflow.pictures import BadPicture, StoredPicture
 from entityflow.reasons import REASONS
-from entityflow.records import Address, Image, Original, Outcome, Url
+from entityflow.records import Address, Image, License, Original, Outcome, Url
 from entityflow.stage import Message, Received, Send
 from entityflow.tombstones import Tombstones, tombstone_of
 from services.fetcher.bodies import ByteBudget, Lease
 from services.fetcher.candidates import Candidates, Policy
 from services.fetcher.known import KnownAddresses
+from services.fetcher.lists import OperatorLists
 from services.fetcher.politeness import HostDown, Parked
 from services.fetcher.visits import Visit
 
@@ -60,18 +61,23 @@ class Web:
         return visit
 
 
+NO_LISTS = OperatorLists()
+
+
 class Bench:
     """A Candidates with everything around it, and what it sent before it returned."""
 
-    def __init__(self) -> None:
+    def __init__(self, lists: OperatorLists = NO_LISTS) -> None:
         self.web = Web()
         self.known = KnownAddresses({}, lambda: NOW)
         self.tombstones = Tombstones()
+        self.lists = lists
         self.sent: list[Send] = []
         self.candidates = Candidates(
             self.web,  # type: ignore[arg-type]
             self.known,
             self.tombstones,
+            self.lists,
             ByteBudget(1000),
             self._decode,
             self._send,
@@ -294,3 +300,26 @@ async def test_a_forgotten_picture_of_a_known_address_gives_no_sighting(bench):
 
     assert send.record.result == "forgotten"
     assert bench.web.visited == []
+
+
+async def test_a_denied_host_gives_no_sighting_and_is_not_remembered_for_it() -> None:
+    bench = Bench(OperatorLists(denied_hosts=frozenset(("a.example",))))
+    bench.known.learn(URL.url_id, Address(url_id=URL.url_id, image_id=image_id(b"body")), 3)
+
+    ended = only(await bench.step())
+
+    assert isinstance(ended.record, Outcome)
+    assert ended.record.result == "host-denied"
+    assert bench.sent == []
+
+
+async def test_a_licence_is_of_the_candidate_and_not_of_its_address() -> None:
+    bench = Bench(OperatorLists(licenses=frozenset(("by",))))
+
+    refused = only(await bench.step(url=replace(URL, license=License(id="CC BY-NC 4.0"))))
+    taken = await bench.step(b"body", url=replace(URL, license=License(id="CC BY 4.0")))
+
+    assert isinstance(refused.record, Outcome)
+    assert refused.record.result == "license-refused"
+    assert taken == []
+    assert [send.topic for send in bench.sent] == ["image", "address"]

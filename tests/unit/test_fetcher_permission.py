@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.fetcher.permission import judge_headers
+from services.fetcher.permission import judge_answer, judge_headers
 from services.fetcher.retry_after import MAX_SECONDS, retry_after_seconds
+from services.fetcher.tdm import TdmRule
 
 NOW = datetime(2026, 5, 4, 10, 0, tzinfo=UTC).timestamp()
 
@@ -58,6 +59,18 @@ def test_reserved_mining_and_refused_usage_are_refusals() -> None:
     assert judge_headers([("tdm-reservation", "0")]).reason is None
     assert judge_headers([("Content-Usage", "search=y, train-ai=n")]).reason == "opted-out"
     assert judge_headers([("Content-Usage", "train-ai=y")]).reason is None
+
+
+def test_a_header_about_mining_beats_the_file_of_the_site() -> None:
+    reserved = TdmRule("/", True, "https://pics.example/policy")
+
+    by_file = judge_answer([], reserved)
+
+    assert by_file.reason == "tdm-reserved"
+    assert by_file.evidence == ("tdmrep.json: /: 1, policy https://pics.example/policy",)
+    assert judge_answer([("TDM-Reservation", "0")], reserved).reason is None
+    assert judge_answer([("TDM-Reservation", "1")], TdmRule("/", False)).reason == "tdm-reserved"
+    assert judge_answer([("X-Robots-Tag", "noai")], reserved).reason == "opted-out"
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,10 @@ def allows(body: bytes, target: str) -> bool:
     return parse_robots(body).allows(parse_address("http://pics.example" + target))
 
 
+def refusal(body: bytes, target: str = "/a.jpg") -> str | None:
+    return parse_robots(body).ai_refusal(parse_address("http://pics.example" + target))
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -133,10 +137,35 @@ def test_a_rule_that_the_limit_cuts_is_dropped_and_those_before_hold() -> None:
 
 
 def test_signals_against_training_are_seen() -> None:
-    assert parse_robots(ALL + b"Content-Signal: search=yes, ai-train=no").ai_refusal
-    assert parse_robots(ALL + b"Content-Usage: train-ai=n").ai_refusal
-    assert not parse_robots(ALL + b"Content-Signal: search=yes, ai-train=yes").ai_refusal
-    assert not parse_robots(b"User-agent: b\nContent-Signal: ai-train=no").ai_refusal
+    assert refusal(ALL + b"Content-Signal: search=yes, ai-train=no")
+    assert refusal(ALL + b"Content-Usage: train-ai=n")
+    assert not refusal(ALL + b"Content-Signal: search=yes, ai-train=yes")
+    assert not refusal(b"User-agent: b\nContent-Signal: ai-train=no")
+
+
+@pytest.mark.parametrize(
+    ("lines", "target", "refused"),
+    [
+        (b"Content-Usage: /art/ train-ai=n", "/art/a.jpg", True),
+        (b"Content-Usage: /art/ train-ai=n", "/b.jpg", False),
+        (b"Content-Usage: train-ai=n\nContent-Usage: /open/ train-ai=y", "/open/a.jpg", False),
+        (b"Content-Usage: /open/ train-ai=y\nContent-Usage: train-ai=n", "/a.jpg", True),
+        (b"Content-Usage: /*.png$ train-ai=n", "/x/a.png", True),
+        (b"Content-Usage: /a train-ai=y\nContent-Usage: /a train-ai=n", "/a.jpg", True),
+        (b"Content-Usage: train-ai=y\nContent-Signal: ai-train=no", "/a.jpg", True),
+        (b"Content-Signal: ai-input=no, search=yes", "/a.jpg", False),
+        (b"Content-Usage: bots=n", "/a.jpg", True),
+        (b"Content-Usage: bots=n, train-ai=y", "/a.jpg", False),
+        (b"Content-Usage: train-genai=n", "/a.jpg", False),
+    ],
+)
+def test_wishes_about_training_hold_for_their_path(lines: bytes, target: str, refused: bool) -> None:
+    assert bool(refusal(ALL + lines, target)) is refused
+
+
+def test_a_wish_before_the_first_group_is_for_all() -> None:
+    assert refusal(b"Content-Signal: ai-train=no\nUser-agent: *\nDisallow:")
+    assert allows(b"Disallow: /\nUser-agent: *\nDisallow:", "/a")
 
 
 @given(st.binary(max_size=300))
