@@ -5,7 +5,7 @@ With a constant learning rate the average gives at any moment what a cooldown wo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
@@ -29,15 +29,16 @@ class Average:
             else:
                 self.tensors[name].copy_(value)
 
-    @contextmanager
-    def worn_by(self, model: nn.Module) -> Iterator[None]:
-        """The model has the averaged weights, and is in evaluation mode, inside."""
-        own = {name: value.clone() for name, value in model.state_dict().items()}
-        training = model.training
-        model.load_state_dict(self.tensors)
-        model.eval()
-        try:
-            yield
-        finally:
-            model.load_state_dict(own)
-            model.train(training)
+
+@contextmanager
+def wearing(model: nn.Module, weights: Mapping[str, Tensor]) -> Iterator[None]:
+    """The model has these weights, and is in evaluation mode, inside."""
+    own = {name: value.clone() for name, value in model.state_dict().items()}
+    training = model.training
+    model.load_state_dict(dict(weights))
+    model.eval()
+    try:
+        yield
+    finally:
+        model.load_state_dict(own)
+        model.train(training)

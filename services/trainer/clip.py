@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import open_clip
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 
 from entityflow.errors import UsageError
 from services.trainer.losses import starting_values
-from services.trainer.model_sources import find_model, find_weights
+from services.trainer.model_sources import LOCAL, find_model, find_weights
 from services.trainer.pictures import recolour
 from services.trainer.recipe import Recipe
 
@@ -31,6 +32,10 @@ class Clip:
     transform: Callable[[Image.Image], Tensor]  # of a picture to be looked at, not trained on
     config: dict[str, Any]
     preprocess: dict[str, Any]
+
+    def logit_scale(self) -> float:
+        """What similarities are multiplied by: 1 over the temperature."""
+        return float(self.model.logit_scale.detach().exp())  # type: ignore[operator]
 
     def tokenize(self, texts: Sequence[str]) -> Tensor:
         cache = getattr(self.tokenizer, "cache", None)
@@ -80,6 +85,18 @@ def build_clip(recipe: Recipe) -> Clip:
     chosen = open_clip.get_model_preprocess_cfg(model)
     preprocess = {name: chosen[name] for name in ("mean", "std", "interpolation", "resize_mode")}
     return Clip(model, tokenizer, transform, sized, preprocess)
+
+
+def load_folder(folder: Path) -> Clip:
+    """A model as `model pull` writes it, with its weights, in evaluation mode. Raises UsageError."""
+    name, config = find_model(f"{LOCAL}{folder}")
+    try:
+        with _without_warnings():
+            model, _, transform = open_clip.create_model_and_transforms(name, output_dict=True)
+        tokenizer = open_clip.get_tokenizer(name)
+    except (RuntimeError, OSError, ValueError, TypeError) as exc:
+        raise UsageError(f"{folder} is no model that open_clip loads: {exc}", hint="entityflow model pull DIR") from exc
+    return Clip(model.eval(), tokenizer, transform, config, open_clip.get_model_preprocess_cfg(model))
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import typer
 from entityflow.cli.servers import require
 from entityflow.errors import UsageError, UserError
 from entityflow.settings import load_settings
-from services.trainer.registry import CHAMPION, LATEST, Published, alias, list_models, pull_model
+from services.trainer.registry import CHAMPION, LATEST, Published, alias, find_model, list_models, promote, pull_model
 from services.trainer.settings import TrainerSettings
 from services.trainer.store import Store
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SCHEMA = 1
 HELDOUT_SHARE = 0.05  # of shards without held-out tars
 
-app = typer.Typer(no_args_is_help=True, help="List and pull models.")
+app = typer.Typer(no_args_is_help=True, help="List, pull, evaluate and promote models.")
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 Name = Annotated[str | None, typer.Option(help="Name of the model; else the domain's.")]
@@ -132,16 +132,84 @@ def pull(
     Example: entityflow model pull ./model
     """
     store, name = _store(), name or _name()
-    wanted = version or CHAMPION
-    found = alias(store, name, wanted) if wanted in (LATEST, CHAMPION) else wanted
-    if found is None:
-        raise UserError(f"no model {name} is published yet", hint="entityflow run trainer trains one")
+    found = find_model(store, name, version or CHAMPION).version
     files = pull_model(store, name, found, directory)
     if as_json:
         print(json.dumps({"schema": SCHEMA, "name": name, "version": found, "files": [str(file) for file in files]}))
         return
     print(directory)
     typer.echo(f"{name} {found}: {len(files)} files; open_clip loads them as local-dir:{directory}", err=True)
+
+
+@app.command()
+def evaluate(
+    classes: Annotated[Path, typer.Option(help="Text file, one class a line.")],
+    images: Annotated[Path, typer.Option(help="Folder of pictures; one folder a class gives an accuracy.")],
+    directory: Annotated[
+        Path | None, typer.Option("--dir", help="A model in a folder; else the published one.")
+    ] = None,
+    version: Annotated[str | None, typer.Option(help="A version, latest or champion; else champion.")] = None,
+    name: Name = None,
+    as_json: AsJson = False,
+) -> None:
+    """Name pictures of yours among classes of yours.
+
+    Example: entityflow model evaluate --classes classes.txt --images ./pictures --dir ./model
+    """
+    from tempfile import TemporaryDirectory
+
+    import torch
+
+    from services.trainer.clip import load_folder
+    from services.trainer.judging import answer, read_classes, read_pictures, summary
+    from services.trainer.zero_shot import Reader
+
+    names = read_classes(classes)
+    pictures, broken = read_pictures(images, names)
+    with TemporaryDirectory() as scratch:
+        clip = load_folder(directory or _pulled(Path(scratch), name, version))
+    reader, scale = Reader(clip, torch.device("cpu")), clip.logit_scale()
+    found = summary(answer(reader, scale, names, pictures), names, broken)
+    if as_json:
+        print(json.dumps({"schema": SCHEMA, **found}))
+        return
+    for item in found["results"]:
+        print(f"{item['path']}\t{item['answer']}\t{item['score']:.3f}")
+    if found["accuracy"] is not None:
+        typer.echo(f"accuracy {found['accuracy']:.3f} ({found['accuracy_low']:.3f} to {found['accuracy_high']:.3f}) on "
+                   f"{found['labelled']} pictures, chance {found['chance']:.3f}", err=True)  # fmt: skip
+    for path in broken:
+        typer.echo(f"{path}: no picture that can be read", err=True)
+
+
+@app.command("promote")
+def promote_command(
+    version: Annotated[str, typer.Argument(help="The version that becomes champion.")],
+    why: Annotated[str, typer.Option(help="Kept with the model.")] = "promoted by hand",
+    name: Name = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a version the champion, whatever the gate said.
+
+    Example: entityflow model promote 00000400-1a2b3c4d --why "checked by eye"
+    """
+    from entityflow.stage import Send, produce_all
+    from services.trainer.publisher import record_of
+
+    settings, store, name = load_settings(TrainerSettings), _store(), name or _name()
+    require(settings, "kafka")
+    published = promote(store, find_model(store, name, version), why)
+    produce_all("trainer", settings, [Send("model", record_of(store, published))], ["model"])
+    if as_json:
+        print(json.dumps({"schema": SCHEMA, "name": name, **_plain(published)}))
+        return
+    print(published.version)
+
+
+def _pulled(folder: Path, name: str | None, version: str | None) -> Path:
+    store, name = _store(), name or _name()
+    pull_model(store, name, find_model(store, name, version or CHAMPION).version, folder)
+    return folder
 
 
 def _store() -> Store:

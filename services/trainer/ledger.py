@@ -21,13 +21,15 @@ class ShardRef:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """A shard and its use. `skipped` are sample keys that cannot be trained on; `lost` says why it is gone."""
+    """A shard and its use. `skipped` are sample keys that cannot be trained on; `lost` says why it is gone; in `group`
+    it was new."""
 
     ref: ShardRef
     samples: int
     skipped: tuple[str, ...] = ()
     drawn: int = 0
     lost: str | None = None
+    group: int | None = None
 
     def missing_draws(self, passes: int) -> int:
         """Draws until each sample was seen `passes` times."""
@@ -60,18 +62,19 @@ class Ledger:
     def admit(self, entry: Entry) -> Ledger:
         """A new shard, or the newer version of one: then what was drawn of it stays drawn."""
         known = self.entries.get(entry.ref.shard_id)
-        drawn = known.drawn if known else entry.drawn
-        return self._with(replace(entry, drawn=drawn))
+        return self._with(replace(entry, drawn=known.drawn, group=known.group) if known else entry)
 
     def lose(self, shard_id: str, why: str) -> Ledger:
         return self._with(replace(self.entries[shard_id], lost=why))
 
-    def credit(self, draws: Iterable[tuple[str, int]]) -> Ledger:
-        ledger = self
+    def credit(self, draws: Iterable[tuple[str, int]], group: int) -> Ledger:
+        """What a group drew of each shard."""
+        entries = dict(self.entries)
         for shard_id, count in draws:
-            entry = ledger.entries[shard_id]
-            ledger = ledger._with(replace(entry, drawn=entry.drawn + count))
-        return ledger
+            entry = entries[shard_id]
+            first = group if entry.group is None and count else entry.group
+            entries[shard_id] = replace(entry, drawn=entry.drawn + count, group=first)
+        return Ledger(entries)
 
     def _with(self, entry: Entry) -> Ledger:
         return Ledger({**self.entries, entry.ref.shard_id: entry})

@@ -110,7 +110,7 @@ def choose(entries: Sequence[Entry], recipe: Recipe, place: Place) -> list[Entry
     """All, or as many as a group holds at most, drawn by their samples: a group never opens the whole past."""
     if len(entries) <= recipe.group_shards:
         return list(entries)
-    numbers = uniforms(len(entries), recipe.seed, "choose", place.group)
+    numbers: list[float] = uniforms(len(entries), recipe.seed, "choose", place.group).tolist()
     # Efraimidis and Spirakis (2006): the largest u ** (1 / weight) are a draw by weight without repeats
     ranked = sorted(range(len(entries)), key=lambda i: log(max(numbers[i], TINY)) / entries[i].samples, reverse=True)
     return [entries[i] for i in sorted(ranked[: recipe.group_shards])]

@@ -1,4 +1,4 @@
-"""What is published of a training run, and whether it takes the place of the model before."""
+"""What is published of a training run."""
 
 from __future__ import annotations
 
@@ -11,24 +11,15 @@ from safetensors.torch import save
 from torch import Tensor
 
 from services.trainer.clip import Clip
-from services.trainer.registry import CONFIGURATION, WEIGHTS, Published
-
-
-def decide(metrics: Mapping[str, float], before: Published | None) -> tuple[bool, str]:
-    """(promoted, why). A model loses only where it is surely worse: its interval lies below the champion's accuracy."""
-    if "accuracy" not in metrics:
-        return True, "no held-out picture with a natural type: nothing to judge by"
-    now, chance = metrics["accuracy"], metrics["chance"]
-    if before is None or "accuracy" not in before.metrics:
-        return True, f"the first model: accuracy {now:.3f}, chance {chance:.3f}"
-    then = before.metrics["accuracy"]
-    if metrics["accuracy_high"] < then:
-        return False, f"accuracy {now:.3f} is surely below {then:.3f} of {before.version}"
-    return True, f"accuracy {now:.3f} against {then:.3f} of {before.version}"
+from services.trainer.registry import CONFIGURATION, LINEAGE, WEIGHTS
 
 
 def model_files(
-    clip: Clip, weights: Mapping[str, Tensor], metrics: Mapping[str, float], lineage: Mapping[str, Any]
+    clip: Clip,
+    weights: Mapping[str, Tensor],
+    metrics: Mapping[str, float],
+    lineage: Mapping[str, Any],
+    details: Mapping[str, Any],
 ) -> dict[str, bytes]:
     """What open_clip's `local-dir:` loads, and what people read."""
     tensors = {name: value.detach().cpu().contiguous().clone() for name, value in weights.items()}
@@ -37,7 +28,8 @@ def model_files(
         WEIGHTS: save(tensors, metadata={"format": "pt"}),
         CONFIGURATION: _json(configuration),
         "metrics.json": _json(metrics),
-        "lineage.json": _json(lineage),
+        "evaluation.json": _json(details),
+        LINEAGE: _json(lineage),
         "README.md": model_card(metrics, lineage).encode(),
     }
 
@@ -67,7 +59,8 @@ A CLIP model that entityflow trained on {lineage["samples"]} samples of {len(lin
     tokenizer = open_clip.get_tokenizer("local-dir:THIS_FOLDER")
 
 ## Figures
-Held-out pictures, zero-shot. `accuracy` is over natural types; the interval is Wilson's at 95 %.
+Held-out pictures, zero-shot. `accuracy` is over natural types; the interval is Wilson's at 95 %. `evaluation.json` has
+accuracy by entity, natural type, frequency and branch, and by cohort of shards over time.
 
 | measure | value |
 |---|---|

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ ROOT = "models/"
 MANIFEST = "manifest.json"
 WEIGHTS = "open_clip_model.safetensors"
 CONFIGURATION = "open_clip_config.json"
+LINEAGE = "lineage.json"
 LATEST, CHAMPION = "latest", "champion"
 
 
@@ -88,6 +89,34 @@ def champion(store: Store, name: str) -> Published | None:
         return _published(json.loads(store.get(folder(name, version) + MANIFEST)))
     except Missing:
         return None
+
+
+def find_model(store: Store, name: str, wanted: str) -> Published:
+    """By version, or as `latest` or `champion`. Raises UserError."""
+    version = alias(store, name, wanted) if wanted in (LATEST, CHAMPION) else wanted
+    if version is None:
+        raise UserError(f"no model {name} is published yet", hint="entityflow run trainer trains one")
+    try:
+        return _published(json.loads(store.get(folder(name, version) + MANIFEST)))
+    except Missing as exc:
+        raise UserError(
+            f"there is no model {name} {version}", hint="entityflow model list shows what there is"
+        ) from exc
+
+
+def promote(store: Store, published: Published, why: str) -> Published:
+    """The version as champion from now on."""
+    promoted = replace(published, promoted=True, why=why)
+    key = published.key + MANIFEST
+    manifest = {**json.loads(store.get(key)), "promoted": True, "why": why}
+    store.put(key, json.dumps(manifest, sort_keys=True, indent=1).encode())
+    store.put(_alias_key(published.name, CHAMPION), json.dumps({"version": published.version}).encode())
+    return promoted
+
+
+def read_file(store: Store, published: Published, name: str) -> bytes:
+    """Raises Missing."""
+    return store.get(published.key + name)
 
 
 def pull_model(store: Store, name: str, version: str, target: Path) -> list[Path]:

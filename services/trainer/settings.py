@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pydantic import Field
 
 from entityflow.settings import Settings
@@ -34,6 +36,11 @@ class TrainerSettings(Settings):
     trainer_patch_dropout: float = Field(0.0, ge=0, lt=1, description="share of a picture's patches left out")
     trainer_gradient_checkpointing: bool = Field(False, description="less memory, a third more work")
     trainer_compile: bool = Field(False, description="torch.compile the model")
+
+    trainer_evaluate_steps: int | None = Field(
+        None, ge=1, description="least steps between two examinations after a group; empty = 500, tiny 20"
+    )
+    trainer_guard: Path | None = Field(None, description="pictures with classes that must not get lost")
 
     trainer_device: str = Field("auto", pattern="^(auto|cpu|cuda)$")
     trainer_threads: int = Field(2, ge=1, description="of torch, for each process")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -12,7 +13,7 @@ import structlog
 from entityflow.metrics import TRAINER_LOST_SHARDS
 from services.trainer.admission import admit
 from services.trainer.batches import OpenShard
-from services.trainer.heldout import HeldOut, read_heldout
+from services.trainer.heldout import HeldOut, held_out, read_heldout
 from services.trainer.knowledge import Knowledge
 from services.trainer.ledger import Entry, Ledger, ShardRef
 from services.trainer.plans import Plan
@@ -72,12 +73,19 @@ class ShardRoom:
         self._fetch, self._heldout_share = fetch, heldout_share
         self._log = structlog.get_logger()
 
-    def admit_all(self, ledger: Ledger, references: Iterable[ShardRef], knowledge: Knowledge) -> Ledger:
-        """The ledger with these shards in it; what cannot be used is in it too, with the reason."""
+    def admit_all(
+        self, ledger: Ledger, references: Iterable[ShardRef], knowledge: Knowledge
+    ) -> tuple[Ledger, Counter[str]]:
+        """The ledger with these shards in it; what cannot be used is in it too, with the reason. And the samples of
+        each entity in shards that were not there in any version."""
+        entities: Counter[str] = Counter()
         for reference in references:
             if ledger.is_news(reference):
-                ledger = ledger.admit(self._look_through(reference, knowledge))
-        return ledger
+                entry, counts = self._look_through(reference, knowledge)
+                if reference.shard_id not in ledger.entries:
+                    entities.update(counts)
+                ledger = ledger.admit(entry)
+        return ledger, entities
 
     @contextmanager
     def opened(self, plan: Plan) -> Iterator[list[OpenShard]]:
@@ -111,20 +119,35 @@ class ShardRoom:
         """The held-out samples of all shards that are there."""
         return read_heldout(self._heldout_files(ledger))
 
-    def _look_through(self, ref: ShardRef, knowledge: Knowledge) -> Entry:
+    def some_of(self, entries: Iterable[Entry], limit: int) -> list[HeldOut]:
+        """At most `limit` training samples, as many of each shard; shards that are away are left out."""
+        entries = list(entries)[:limit]
+        found: list[HeldOut] = []
+        for entry in entries:
+            try:
+                file = self._open(entry.ref)
+            except (Missing, BadShard):
+                continue
+            skipped = set(entry.skipped)
+            usable = [sample for sample in file.samples if sample.key not in skipped]
+            found += [held_out(sample, file) for sample in usable[: max(1, limit // len(entries))]]
+            file.close()
+        return found
+
+    def _look_through(self, ref: ShardRef, knowledge: Knowledge) -> tuple[Entry, Counter[str]]:
         try:
             shard = self._open(ref)
         except (Missing, BadShard) as exc:
-            return self._lost_entry(ref, exc)
+            return self._lost_entry(ref, exc), Counter()
         try:
             admitted = admit(ref, shard, knowledge, self._share(ref))
         except BadShard as exc:
-            return self._lost_entry(ref, exc)
+            return self._lost_entry(ref, exc), Counter()
         finally:
             shard.close()
         self._log.info("shard_admitted", shard=ref.shard_id, version=ref.version, samples=admitted.entry.samples,
                        **{why.replace("-", "_"): count for why, count in admitted.left_out.items()})  # fmt: skip
-        return admitted.entry
+        return admitted.entry, admitted.entities
 
     def _lost_entry(self, ref: ShardRef, cause: Missing | BadShard) -> Entry:
         word = cause.word if isinstance(cause, BadShard) else GONE

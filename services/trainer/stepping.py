@@ -65,8 +65,7 @@ class Stepper:
             bound_temperature(self.model)
             self.average.update(self.model, self.step)
         self.step += 1
-        scale = float(self.model.logit_scale.detach().exp())  # type: ignore[operator]
-        return Step(float(loss.detach()), norm, rate, scale, finite)
+        return Step(float(loss.detach()), norm, rate, self.clip.logit_scale(), finite)
 
     def backward(self, batch: Batch) -> Tensor:
         """The loss of this process' share; the gradients of all processes together are those of the whole batch."""

@@ -19,6 +19,7 @@ from entityflow.errors import Retryable, UserError
 from services.trainer.batches import Batch, Batches, View
 from services.trainer.checkpoints import Checkpoint, read_newest
 from services.trainer.clip import build_clip
+from services.trainer.examining import Examiner
 from services.trainer.keeping import Keeper
 from services.trainer.knowledge import NOTHING, Knowledge
 from services.trainer.plan_shelf import PlanShelf
@@ -27,7 +28,7 @@ from services.trainer.progress import Progress
 from services.trainer.publisher import Publisher, Tell
 from services.trainer.publishing import step_of
 from services.trainer.ranks import Ranks
-from services.trainer.recipe import Recipe
+from services.trainer.recipe import TINY, Recipe
 from services.trainer.registry import LATEST, Published, alias
 from services.trainer.saving import restore, snapshot
 from services.trainer.settings import TrainerSettings
@@ -39,6 +40,7 @@ from services.trainer.store import Store
 from services.trainer.watching import Watch
 
 GO, STOP, RENEW = "go", "stop", "renew"
+EVALUATE_STEPS, TINY_STEPS = 500, 20
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,11 @@ class Trainer:
         self.published: Published | None = None
         self._log = structlog.get_logger()
         self.stepper = Stepper(build_clip(recipe), recipe, ranks, device)
-        self._publisher = Publisher(recipe, around.store, around.room, device, around.tell)
+        every = settings.trainer_evaluate_steps or (TINY_STEPS if recipe.model == TINY else EVALUATE_STEPS)
+        self._examiner = Examiner(
+            self.stepper, around.room, device, around.progress, every, settings.trainer_guard if ranks.leads else None
+        )
+        self._publisher = Publisher(recipe, around.store, self.stepper, self._examiner, around.tell)
         self._knowledge: Knowledge = NOTHING
         self._bad_steps = 0
         self._shelf = PlanShelf(around.store)
@@ -132,6 +138,8 @@ class Trainer:
         if self.state.plan is None and self._due(self._published_at, self.settings.trainer_publish_seconds):
             self._publish_news()
         self._end_what_was_withdrawn()
+        if self.state.plan is None:
+            self._examiner.after(self.state, self._knowledge)
         plan = self._next_plan()
         if plan is not None:
             with self.around.room.opened(plan):
@@ -158,7 +166,8 @@ class Trainer:
             return
         if news.shards:
             self._knowledge = self.around.newest_knowledge()
-            self.state.ledger = self.around.room.admit_all(self.state.ledger, news.shards, self._knowledge)
+            self.state.ledger, entities = self.around.room.admit_all(self.state.ledger, news.shards, self._knowledge)
+            self.state.count(entities)
         self.state.position = news.position
 
     def _next_plan(self) -> Plan | None:
@@ -174,8 +183,9 @@ class Trainer:
         if new and not self._enough(sum(entry.samples for entry in new)):
             return None
         if state.step == 0 and state.baseline is None:
-            state.baseline = self._publisher.measure(self.stepper.clip, state, self._knowledge)
-            self._log.info("untrained", **{k: round(v, 3) for k, v in state.baseline.items() if "accuracy" in k})
+            state.baseline = self._examiner.untrained(state, self._knowledge)
+        if new:
+            self._examiner.before(new, state, self._knowledge)
         place = state.place(self._knowledge.version)
         plan = plan_new(recipe, state.ledger, new, place) if new else plan_replay(recipe, state.ledger, place)
         state.plan = self._shelf.claim(plan, state.ledger)
@@ -274,7 +284,7 @@ class Trainer:
             return
         checkpoint = self._save()
         self._keeper.finish()
-        self.published = self._publisher.publish(self.stepper, self.state, self._knowledge, checkpoint)
+        self.published = self._publisher.publish(self.state, self._knowledge, checkpoint)
         self._published_step = self.state.step
         self._published_at = time.monotonic()
 

@@ -125,6 +125,10 @@ def test_shards_become_a_published_model_once_and_more_shards_another(
     assert after.knowledge_version
     assert Admin(settings).committed("trainer", "shard") == {0: 3}
     assert_open_clip_loads(settings, tmp_path / "model", after.version)
+    promoted = json_of(settings, "model", "promote", before.version, "--why", "by eye")
+    assert (promoted["version"], promoted["promoted"]) == (before.version, True)
+    assert json_of(settings, "model", "list")["champion"] == before.version
+    assert replace(before, promoted=True, why="by eye") == models(settings)[-1]
 
 
 def assert_open_clip_loads(settings: Settings, folder: Path, version: str) -> None:

@@ -156,8 +156,9 @@ def test_bad_shards_stand_in_the_ledger_with_their_reason_and_the_others_train_o
     write_tar(tmp_path / "c.tar", [("x.jpg", PICTURE)])
 
     log = FolderLog(find_tars([tmp_path]))
-    ledger = ShardRoom(FilesInPlace()).admit_all(Ledger(), log.since(0).shards, NOTHING)
+    ledger, entities = ShardRoom(FilesInPlace()).admit_all(Ledger(), log.since(0).shards, NOTHING)
 
+    assert entities == {"Q-red": 1, "Q-green": 1, "Q-blue": 1}
     lost = {Path(name).name: entry.lost for name, entry in ledger.entries.items()}
     assert lost == {"a.tar": None, "b.tar": "unreadable-shard", "c.tar": "no-samples"}
     assert [entry.samples for entry in ledger.usable()] == [3]

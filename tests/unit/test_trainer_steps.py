@@ -13,24 +13,27 @@ import pytest
 import torch
 from PIL import Image
 from structlog.testing import capture_logs
+from typer.testing import CliRunner
 
 from entityflow.errors import Retryable, UsageError, UserError
 from services.trainer.accumulating import backward_in_parts
+from services.trainer.averaging import wearing
 from services.trainer.batches import Batch
 from services.trainer.building import build_trainer
 from services.trainer.checkpoints import Checkpoint, complete_steps, copies, folder, read_newest
 from services.trainer.clip import Clip, build_clip
+from services.trainer.command import app
+from services.trainer.judging import read_classes
 from services.trainer.keeping import Keeper
 from services.trainer.knowledge import EntityTexts, Knowledge
 from services.trainer.ledger import Entry, Ledger, ShardRef
 from services.trainer.pictures import NUMBERS, crop_box, decode, open_picture, recolour, training_view
 from services.trainer.plans import plan_new
-from services.trainer.publishing import decide
 from services.trainer.randomness import uniforms
 from services.trainer.ranks import Ranks
 from services.trainer.reasons import BadPicture
 from services.trainer.recipe import Recipe, make_recipe
-from services.trainer.registry import CHAMPION, Published, alias, list_models, pull_model
+from services.trainer.registry import CHAMPION, alias, list_models, pull_model, read_file
 from services.trainer.retention import Kept, superfluous
 from services.trainer.settings import TrainerSettings
 from services.trainer.shard_cache import file_sha256
@@ -559,6 +562,52 @@ def test_new_shards_are_trained_on_with_replay_after_a_restart(tmp_path: Path) -
 # --- the published model ---
 
 
+def test_pictures_of_ones_own_are_named_among_classes_of_ones_own(finished: Trainer, tmp_path: Path) -> None:
+    version = alias(finished.around.store, "clip", CHAMPION)
+    assert version is not None
+    pull_model(finished.around.store, "clip", version, tmp_path / "model")
+    (tmp_path / "classes.txt").write_text("red thing\n\nblue thing\n")
+    for number, name in enumerate(("red thing", "blue thing", "elsewhere")):
+        (tmp_path / "pictures" / name).mkdir(parents=True)
+        (tmp_path / "pictures" / name / "1.jpg").write_bytes(jpeg(COLOURS["red"], number))
+    (tmp_path / "pictures" / "broken.png").write_bytes(b"no picture")
+    given = ["--classes", tmp_path / "classes.txt", "--images", tmp_path / "pictures", "--dir", tmp_path / "model"]
+
+    ran = CliRunner().invoke(app, ["evaluate", *map(str, given), "--json"])
+
+    found = json.loads(ran.stdout)
+    assert (found["schema"], found["classes"], found["pictures"], found["labelled"]) == (1, 2, 3, 2)
+    assert found["unreadable"] == ["broken.png"]
+    assert {row["path"]: row["class"] for row in found["results"]} == {
+        "blue thing/1.jpg": "blue thing",
+        "elsewhere/1.jpg": None,
+        "red thing/1.jpg": "red thing",
+    }
+    assert all(row["answer"] in ("red thing", "blue thing") and 0.5 <= row["score"] <= 1 for row in found["results"])
+    assert found["accuracy"] == found["mean_per_class_recall"]
+    assert found["accuracy_low"] <= found["accuracy"] <= found["accuracy_high"]
+
+
+@pytest.mark.parametrize("text", ["", "only one\n"])
+def test_too_few_classes_are_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "classes.txt").write_text(text)
+
+    with pytest.raises(UserError, match=r"classes\.txt.*at least two"):
+        read_classes(tmp_path / "classes.txt")
+
+
+def test_the_export_holds_accuracy_by_entity_and_by_cohort(finished: Trainer) -> None:
+    (model,) = list_models(finished.around.store)
+
+    details = json.loads(read_file(finished.around.store, model, "evaluation.json"))
+
+    tables = details["tables"]
+    assert sum(row["pictures"] for row in tables["entity"].values()) == model.metrics["heldout"]
+    assert set(tables["natural_type"]) <= set(COLOURS)
+    assert set(tables["bucket"]) <= {"head", "middle", "tail"}
+    assert details["cohorts"]["rows"][-1]["step"] == finished.state.step
+
+
 def test_open_clip_loads_the_published_model_with_equal_features(finished: Trainer, tmp_path: Path) -> None:
     version = alias(finished.around.store, "clip", CHAMPION)
     assert version is not None
@@ -569,7 +618,7 @@ def test_open_clip_loads_the_published_model_with_equal_features(finished: Train
 
     picture = transform(open_picture(jpeg(COLOURS["blue"])))[None]
     model.eval()
-    with torch.no_grad(), finished.stepper.average.worn_by(finished.stepper.model):
+    with torch.no_grad(), wearing(finished.stepper.model, finished.stepper.average.tensors):
         ours = finished.stepper.model.encode_image(picture)  # type: ignore[operator]
         texts = finished.stepper.model.encode_text(finished.stepper.clip.tokenize(["a blue thing"]))  # type: ignore[operator]
         assert torch.equal(model.encode_image(picture), ours)
@@ -587,18 +636,3 @@ def test_a_published_file_that_differs_from_its_manifest_is_not_pulled(finished:
 
     with pytest.raises(UserError, match="open_clip_model"):
         pull_model(store, "clip", model.version, tmp_path / "model")
-
-
-def champion_with(accuracy: float) -> Published:
-    return Published("clip", "00000001-aaaaaaaa", {"accuracy": accuracy}, True, "", 0.0)
-
-
-@pytest.mark.parametrize(("before", "promoted"), [(0.40, True), (0.55, True), (0.61, False)])
-def test_a_model_that_is_surely_worse_is_kept_back(before: float, promoted: bool) -> None:
-    metrics = {"accuracy": 0.5, "accuracy_low": 0.4, "accuracy_high": 0.6, "chance": 0.1}
-
-    decision, why = decide(metrics, champion_with(before))
-
-    assert decision is promoted
-    assert "0.500" in why
-    assert f"{before:.3f}" in why
