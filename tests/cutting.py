@@ -23,9 +23,12 @@ def never_again(partition: int, first: int, last: int) -> Iterator[Received[Reco
     raise AssertionError("there is room")
 
 
-def cut_log(around: Surroundings, log: list[Record], partition: int = 0, first: int = 0, uuid: str = "uuid") -> None:
-    """One sharder reads the whole log, which begins at an offset, in one go."""
+def cut_log(
+    around: Surroundings, log: list[Record], partition: int = 0, first: int = 0, uuid: str = "uuid"
+) -> list[Record | None]:
+    """One sharder reads the whole log, which begins at an offset, in one go; what it sends."""
     handler = Cutting(partition, uuid, around)
     handler.start()
-    handler.step([received(record, first + at, partition) for at, record in enumerate(log)])
+    done = handler.step([received(record, first + at, partition) for at, record in enumerate(log)])
     handler.close()
+    return [send.record for send in done.sends]

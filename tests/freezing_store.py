@@ -7,14 +7,13 @@ import threading
 from types import TracebackType
 from urllib.parse import urlsplit
 
-BEFORE, AFTER = "before", "after"
+BEFORE, AFTER, LOSE = "before", "after", "lose"
 CHUNK = 1 << 16
 
 
 class FreezingStore:
-    """Passes requests on, one a connection. The n-th PUT (from 0) freezes `before` it reaches the store or `after`.
-
-    A frozen request never gets an answer. `frozen` is set when it stands.
+    """Passes requests on. The n-th PUT (from 0) freezes `before` it reaches the store or `after`, and never gets an
+    answer; `frozen` is set when it stands. With `lose` it only loses its answer, with the connection.
     """
 
     def __init__(self, endpoint: str, at: int, when: str) -> None:
@@ -50,6 +49,8 @@ class FreezingStore:
             while request := _request(client):
                 freezes = self._counts(request)
                 answer = b"" if freezes and self._when == BEFORE else self._ask(request)
+                if freezes and self._when == LOSE:
+                    return
                 if freezes:
                     self.frozen.set()
                     self._released.wait()
