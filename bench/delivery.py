@@ -2,8 +2,10 @@
 
     python bench/delivery.py [--records 20000] [--rounds 3]
 
-Prints records/s and MB/s (minimum and median of the rounds) for 1 kB and 60 kB records through map and batch, and the
-ratio to the bare loop, which decodes, encodes, produces and commits in the same batches but keeps no promise.
+Prints records/s and MB/s (minimum and median of the rounds) for 1 kB and 60 kB records through map and batch, the
+processor time of a record, and the ratios to the bare loop, which decodes, encodes, produces and commits in the same
+batches but keeps no promise. Then what commits cost (each second, as by default, beside hardly ever), and how long a
+new process takes from its start to the acknowledged result of its first record.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import argparse
 import os
 import signal
 import statistics
+import subprocess
 import sys
 import tempfile
 import threading
@@ -29,8 +32,9 @@ from entityflow.embedded.supervisor import Stack
 from entityflow.kafka import client_properties, consumer_properties, producer_properties
 from entityflow.records import Entity, Fingerprint, Hashes, Image, Match, Origin, Permission, Query, Record, Url
 from entityflow.settings import Settings, load_settings
-from entityflow.stage import Batch, Received, Send, Shell, produce_all
+from entityflow.stage import Batch, Received, Send, Shell, produce_all, read_topic
 
+ROOT = Path(__file__).parent.parent
 ORIGIN = Origin(topic_uuid="bench", partition=0, offset=0)
 ADDRESS = Url(candidate_id="c", url_id="u", address="http://pictures.example/", provider="bench")
 
@@ -139,7 +143,7 @@ def bare(settings: Settings, topic: str, service: str, count: int) -> float:
         producer.flush()
         ends = {(m.topic(), m.partition()): m.offset() + 1 for m in messages}  # type: ignore[operator]
         if ends:
-            consumer.commit(offsets=[TopicPartition(t, p, o) for (t, p), o in ends.items()], asynchronous=False)  # type: ignore[arg-type]
+            consumer.commit(offsets=[TopicPartition(t, p, o) for (t, p), o in ends.items()], asynchronous=False)  # type: ignore[call-overload]
         left -= len(messages)
     seconds = time.perf_counter() - began
     consumer.close()
@@ -159,6 +163,52 @@ def timed(settings: Settings, make: Callable[[int], Send], topic: str, run: Call
     return run()
 
 
+def cost_of_commits(stack: Settings, records: int, rounds: int) -> str:
+    """Rates of the same work committing each second and each hour, in turn."""
+    rates: dict[float, list[float]] = {1.0: [], 3600.0: []}
+    for _ in range(rounds):
+        for seconds, found in rates.items():
+            settings = fresh(stack).model_copy(update={"commit_seconds": seconds})
+            run = partial(through_map, settings, "entity", "query_builder", records)
+            found.append(records / timed(settings, entity, "entity", run, records))
+    each, hardly = (statistics.median(found) for found in rates.values())
+    return f"      commits each second {each:,.0f}/s, each hour {hardly:,.0f}/s: ratio {each / hardly:.2f}"
+
+
+FIRST_RECORD = """
+from bench.delivery import answer
+from entityflow.settings import load_settings
+from entityflow.stage import Shell
+shell = Shell("query_builder", load_settings())
+async def step(received):
+    return [answer(received.record)]
+shell.map("entity", step, concurrency=500)
+shell.run()
+"""
+
+
+def restart(stack: Settings, rounds: int) -> str:
+    """Seconds from starting a process to its first result on the broker; Python and imports included."""
+    seconds = []
+    for _ in range(rounds):
+        settings: Settings = fresh(stack)
+        create_topics(settings)
+        produce_all("bench", settings, [entity(1)], ["entity"])
+        began = time.perf_counter()
+        environment = {**os.environ, "ENTITYFLOW_PREFIX": settings.prefix}
+        process = subprocess.Popen([sys.executable, "-c", FIRST_RECORD], cwd=ROOT, env=environment)
+        try:
+            while not any(True for _ in read_topic(settings, "query")):
+                if process.poll() is not None:
+                    raise RuntimeError(f"the service ended with {process.returncode}")
+            seconds.append(time.perf_counter() - began)
+        finally:
+            process.terminate()
+            process.wait(30)
+    least, median = min(seconds), statistics.median(seconds)
+    return f"      start of a process to its first result: min {least:.2f} s, median {median:.2f} s"
+
+
 def fresh(stack: Settings) -> Settings:
     return stack.model_copy(update={"prefix": f"bench{uuid.uuid4().hex[:8]}"})
 
@@ -173,8 +223,10 @@ def main() -> int:
         environment = stack.up(only=("kafka",))
         try:
             os.environ.update(environment)
-            settings = load_settings(log_level="error")
+            settings: Settings = load_settings(log_level="error")
             lines = [line for case in CASES for line in measured(settings, *case, args.records, args.rounds)]
+            lines.append(cost_of_commits(settings, args.records, args.rounds))
+            lines.append(restart(settings, args.rounds))
         finally:
             stack.down()
     print("\n".join(lines))
@@ -193,19 +245,32 @@ def measured(
     rounds: int,
 ) -> list[str]:
     count = records // 10 if kilobytes > 10 else records
-    seconds: dict[str, list[float]] = {"shell": [], "bare": []}
+    wall: dict[str, list[float]] = {"shell": [], "bare": []}
+    cpu: dict[str, list[float]] = {"shell": [], "bare": []}
     for _ in range(rounds):
         for who, run in (("shell", ours), ("bare", bare)):
             settings = fresh(stack)
-            seconds[who].append(timed(settings, make, topic, partial(run, settings, topic, service, count), count))
-    rates = {who: [count / one for one in times] for who, times in seconds.items()}
+            timed_run = partial(with_cpu, partial(run, settings, topic, service, count), cpu[who])
+            wall[who].append(timed(settings, make, topic, timed_run, count))
+    rates = {who: [count / one for one in times] for who, times in wall.items()}
+    lines = []
+    for who, all_ in rates.items():
+        median, micros = statistics.median(all_), statistics.median(cpu[who]) / count * 1e6
+        lines.append(
+            f"{name:>13} {who:<5} min {min(all_):9,.0f}/s  median {median:9,.0f}/s"
+            f"  {median * kilobytes / 1000:7.1f} MB/s  {micros:6.1f} us CPU"
+        )
     ratio = statistics.median(rates["shell"]) / statistics.median(rates["bare"])
-    lines = [
-        f"{name:>13} {who:<5} min {min(all_):9,.0f}/s  median {statistics.median(all_):9,.0f}/s"
-        f"  {statistics.median(all_) * kilobytes / 1000:7.1f} MB/s"
-        for who, all_ in rates.items()
-    ]
-    return [*lines, f"{name:>13} ratio shell/bare {ratio:.2f} ({count} records, first to last)"]
+    of_cpu = statistics.median(cpu["bare"]) / statistics.median(cpu["shell"])
+    return [*lines, f"{name:>13} ratio shell/bare {ratio:.2f}, by CPU {of_cpu:.2f} ({count} records, first to last)"]
+
+
+def with_cpu(run: Callable[[], float], seconds: list[float]) -> float:
+    """Notes the processor time of this process, starting and stopping included."""
+    began = time.process_time()
+    wall = run()
+    seconds.append(time.process_time() - began)
+    return wall
 
 
 if __name__ == "__main__":
