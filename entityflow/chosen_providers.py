@@ -36,10 +36,9 @@ class ChosenProvider:
         return self.table.name
 
     @property
-    def hits_per_request(self) -> float:
-        """What one request is expected to give."""
-        expected = self.table.hits_per_request
-        return float(self.per_page) if expected is None else min(expected, float(self.per_page) * 10)
+    def expected_hits(self) -> float:
+        """Of one query, for plans: what the provider has and what may be paged to."""
+        return min(self.table.expected_hits or self.per_page, float(self.per_page * self.max_pages))
 
 
 def chosen_providers(domain: Domain) -> list[ChosenProvider]:

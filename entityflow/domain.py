@@ -183,6 +183,9 @@ class Domain(Section):
         default=("en",), min_length=1, description="in order of preference; `mul` follows"
     )
     natural_types: tuple[ItemRef, ...] = ()
+    considered: tuple[ItemRef, ...] = Field(
+        default=(), description="classes that were looked at and left out: `domain suggest` passes them over"
+    )
     queries: Queries = Queries()
     providers: tuple[Annotated[Provider, BeforeValidator(_provider)], ...] = Field(
         default=(Provider(name="demo"),), min_length=1
@@ -271,6 +274,7 @@ SECTIONS: dict[str, type[Section]] = {
     "roots": Item,
     "natural_types": Item,
     "exclude": Item,
+    "considered": Item,
     "relations": Relations,
     "filters": Filters,
     "limits": Limits,
@@ -284,6 +288,7 @@ DESCRIPTIONS = {
     "roots": "a QID such as Q729",
     "natural_types": "a QID such as Q729",
     "exclude": "a QID such as Q729",
+    "considered": "a QID such as Q729",
     "type_attributes": "a QID such as Q729",
     "closure": "a property such as P279",
     "instance_of": "a property such as P31",

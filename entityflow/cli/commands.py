@@ -18,6 +18,7 @@ COMMANDS = {
     "demo": Entry("entityflow.cli.grow", "demo", "Grow the demo domain end to end on this machine.", LINE),
     "grow": Entry("entityflow.cli.grow", "grow", "Grow a domain: up, harvest, services, seal, train, report.", LINE),
     "run": Entry("entityflow.cli.run", "run", "Run services in the foreground.", LINE),
+    "plan": Entry("services.entity_harvester.plan_command", "plan", "What a domain will take, and what limits it.", LINE),
     "harvest": Entry("services.entity_harvester.command", "command", "Read a domain's entities from its graph.", LINE),
     "import": Entry("entityflow.cli.import_list", "import_list", "Send a list of addresses into the line.", LINE),
     "wait": Entry("entityflow.cli.wait", "wait", "Wait until everything has run through, then seal.", LINE),

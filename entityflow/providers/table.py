@@ -48,6 +48,26 @@ class Quota(Section):
         return max([seconds / count for seconds, count in windows if count], default=0.0)
 
 
+class Media(Section):
+    """Where its pictures lie. Without a host they lie on many, of which none is busy."""
+
+    host: str | None = None
+    requests_per_second: float = Field(default=2.0, gt=0, description="that one host takes")
+    bytes_per_second: float | None = Field(default=None, gt=0)
+    bytes_per_day: float | None = Field(default=None, gt=0)
+    picture_bytes: int = Field(default=250_000, gt=0, description="of one download, for plans")
+
+    def seconds_for(self, pictures: float) -> float:
+        """How long one host takes to give so many; nothing where there are many hosts."""
+        if self.host is None:
+            return 0.0
+        size = pictures * self.picture_bytes
+        by_day = size / self.bytes_per_day * 86_400 if self.bytes_per_day else 0.0
+        return max(
+            pictures / self.requests_per_second, size / self.bytes_per_second if self.bytes_per_second else 0.0, by_day
+        )
+
+
 class Paging(Section):
     """Pages are numbered from 1; a provider may count offsets or hand out a cursor instead."""
 
@@ -163,7 +183,8 @@ class ProviderTable(Section):
     paging: Paging = Paging()
     answer: Answer
     price_per_1000: float = Field(default=0.0, ge=0, description="US dollars for 1,000 requests")
-    hits_per_request: float | None = Field(default=None, gt=0, description="expected, for plans; none = a full page")
+    expected_hits: float | None = Field(default=None, gt=0, description="of one query in all, for plans; none = a page")
+    media: Media = Media()
     quota: Quota = Quota()
     licences: str = Field(default="unknown", description="what it says of a picture's licence")
     texts: str = Field(default="title", description="what texts come with a picture")

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from entityflow.chosen_providers import chosen_providers
 from entityflow.domain import Domain, load_domain
 from entityflow.errors import UsageError
 
@@ -141,3 +142,35 @@ def test_any_values_are_a_domain_or_complaints(tmp_path_factory: pytest.TempPath
         load_domain(path)
     except UsageError as exc:
         assert str(path) in str(exc)
+
+
+@pytest.mark.parametrize(
+    ("providers", "told"),
+    [
+        ("[opnverse]", "3:13: providers[0].name: 'opnverse' is no provider, did you mean openverse?"),
+        ("[demo, pixabay]", "3:19: providers[1].name: pixabay is left out: its terms rule out"),
+        ("[demo, demo]", "providers[1].name: demo is there twice"),
+        ("[brave]", "providers[0].name: brave costs $5 for 1,000 requests"),
+        ("[searxng]", "providers[0].name: searxng has no address of its own: endpoint is wanted"),
+        ("[{name: shop, table: shop.yaml}]", "providers[0].table: there is no file"),
+        ("[{name: demo, max_dollars: -1}]", "providers[0].max_dollars: input should be greater than or equal to 0"),
+    ],
+)
+def test_a_provider_that_cannot_be_asked_is_a_mistake_of_the_file(tmp_path: Path, providers: str, told: str) -> None:
+    (complaint,) = complaints(tmp_path, f"name: owls\nroots: [Q25222]\nproviders: {providers}\n")
+
+    assert told in complaint
+
+
+def test_a_table_of_ones_own_lies_beside_the_domain_file(tmp_path: Path) -> None:
+    (tmp_path / "shop.yaml").write_text(
+        "name: any\ntitle: A shop\nendpoint: https://shop.test/find\nanswer: {hits: 'found[*]', address: url}\n"
+        "terms: {url: https://shop.test/terms, read: 2026-11-25}\n"
+    )
+    domain = load_domain(
+        write(tmp_path, "name: owls\nroots: [Q25222]\nproviders: [{name: shop, table: shop.yaml, per_page: 500}]\n")
+    )
+
+    (shop,) = chosen_providers(domain)
+
+    assert (shop.name, shop.endpoint, shop.per_page) == ("shop", "https://shop.test/find", 20)
