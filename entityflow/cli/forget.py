@@ -71,6 +71,7 @@ def _counts(done: Forgotten) -> dict[str, Any]:
         "waiting": touched.waiting,
         "searches": len(done.searches),
         "addresses": done.addresses,
+        "examples": done.examples,
         "shards": [
             {"shard_id": one, "samples": touched.samples.get(one, []), "sources": touched.sources.get(one, 0)}
             for one in touched.shards
@@ -86,10 +87,14 @@ def _show(document: dict[str, Any]) -> None:
         f"{would}: {document['samples']} samples and {document['sources']} sources of other samples in {len(shards)} "
         f"shards, {document['waiting']} pairs that are in no shard yet"
     )
+    cleared = (
+        f"{document['searches']} kept searches, {document['addresses']} known addresses, "
+        f"{document['examples']} example pictures"
+    )
     if document["dry_run"]:
-        say(f"would clear: {document['searches']} kept searches, {document['addresses']} known addresses")
+        say(f"would clear: {cleared}")
         return
-    say(f"cleared: {document['searches']} kept searches, {document['addresses']} known addresses")
+    say(f"cleared: {cleared}")
     say(f"{len(document['tombstones'])} tombstones written, {document['known']} were there: refused from now on")
     if shards or document["waiting"]:
         say("next: entityflow shards rewrite")

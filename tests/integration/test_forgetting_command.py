@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from entityflow.addresses import parse_address
+from entityflow.examples import Example, thumbnail
 from entityflow.forgetting import read_tombstones
 from entityflow.objects import Objects
 from entityflow.records import Address, Amend, Host, PairSource, Record, ShardInput
@@ -19,7 +20,7 @@ from entityflow.settings import Settings
 from entityflow.shards import Manifest, ShardObject, shard_id, stem
 from entityflow.stage import Send, produce_all, read_topic
 from entityflow.topics import load_topics, partition_of
-from tests.filtered_pairs import pair
+from tests.filtered_pairs import pair, picture
 from tests.integration.command import json_of, run_command
 
 Row = tuple[int, list[tuple[str, str | None]]]  # number of the pair; address and page of each source
@@ -183,6 +184,17 @@ def test_a_hosts_addresses_its_politeness_and_kept_searches_are_cleared_and_othe
     assert set(memory(stocked, "host")) == {"c.test"}
     assert [one.final_url for one in memory(stocked, "address").values()] == ["http://c.test/3.jpg"]
     assert [one.key for one in objects.list("searches/")] == ["searches/p/other.json"]
+
+
+def test_example_pictures_of_what_is_forgotten_are_cleared(forget: Callable[..., Any], stocked: Settings) -> None:
+    objects = Objects(stocked)
+    gone = Example(reason="merged", image_id="1" * 64, candidate_id="c", url="http://a.test/1.jpg")
+    stays = replace(gone, image_id="2" * 64, url="http://c.test/1.jpg")
+    for one in (gone, stays):
+        objects.put(one.key, thumbnail(one, picture(1)))
+
+    assert forget("--host", "a.test")["examples"] == 1
+    assert [one.key for one in objects.list("examples/")] == [stays.key]
 
 
 def remember(settings: Settings, chain: list[str]) -> None:
