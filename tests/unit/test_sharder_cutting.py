@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as effort
 from hypothesis import strategies as st
+from prometheus_client import REGISTRY
 
 from entityflow.errors import LossDetected, Retryable, UserError
 from entityflow.records import Record, Seal, Shard
@@ -236,12 +237,18 @@ def test_what_was_acknowledged_is_told_again_only_for_the_newest(around):
     assert events(sent) == ["p000-000000000006"]
 
 
+def alarms() -> float:
+    return REGISTRY.get_sample_value("entityflow_shard_conflicts_total") or 0.0
+
+
 def test_of_two_sharders_with_one_partition_one_writes_the_manifest(around):
     log = [received(pair(number), number) for number in range(4)]
     (first, _), (second, _) = started(around), started(around)
 
+    before = alarms()
     ours, theirs = first.step(log), second.step(log)
 
+    assert alarms() == before
     assert ranges(around) == [(0, 2, 3)]
     assert [send.record for send in ours.sends] == [send.record for send in theirs.sends]
     assert ours.finished == theirs.finished == 3
@@ -253,7 +260,9 @@ def test_a_manifest_that_differs_is_adopted_with_what_it_holds(around):
     (handler, _), (other, _) = started(around), started(longer)
     other.step(log)
 
+    before = alarms()
     handler.step(log[:3])
+    assert alarms() == before + 1
     handler.step([received(pair(3), 4), received(asked(), 5)])
 
     assert ranges(around) == [(0, 3, 4), (4, 5, 0)]

@@ -51,6 +51,12 @@ def test_a_candidate_is_folded_once_however_often_it_comes():
     assert fold(once.pair, [merge(0, "d", texts=())], NOTHING).pair == once.pair
 
 
+def test_of_two_merges_of_one_candidate_the_same_one_counts_in_any_order():
+    one, other = merge(0, "d"), merge(0, "d", texts=merge(0, "e").texts)
+
+    assert fold(pair(0), [one, other], NOTHING) == fold(pair(0), [other, one], NOTHING)
+
+
 @pytest.mark.parametrize("kind", ["decontaminate", "refilter", "forget"])
 def test_a_removal_without_a_candidate_takes_the_sample_out(kind):
     fate = fold(pair(0), [merge(0, "d"), removal(0, kind, "near-benchmark")], NOTHING)
