@@ -10,7 +10,7 @@ from services.index.verdicts import Entry, Registered
 
 IMAGE_BYTES = 32
 ENTRY = struct.Struct(">6s8s")
-REGISTERED = struct.Struct(">Q32sb8s8sHBiQBB")
+REGISTERED = struct.Struct(">Qb8s8sHBiQBB")
 BENCHMARK = struct.Struct(">IB")  # behind a registered picture that has one, with the name after it
 GUARDED = struct.Struct(">I8s8sHB")
 NO_DISTANCE = -1
@@ -42,13 +42,16 @@ def unpack_row(packed: bytes) -> list[Entry]:
 
 
 def pack_registered(known: Registered) -> bytes:
-    """All but the image_id, which is the key. A detail is kept as half its hex digits."""
+    """All but the image_id, which is the key. A detail is kept as half its hex digits.
+
+    Of a copy the id of its canonical follows; it is the one with a distance.
+    """
     hashes, origin = known.hashes, known.origin
+    canonical = b"" if known.is_canonical else bytes.fromhex(known.canonical_id)
     uuid, detail = origin.topic_uuid.encode(), bytes.fromhex(hashes.detail or "")
     return (
         REGISTERED.pack(
             known.seq,
-            bytes.fromhex(known.canonical_id),
             NO_DISTANCE if known.distance is None else known.distance,
             bytes.fromhex(hashes.phash),
             bytes.fromhex(hashes.dhash),
@@ -59,6 +62,7 @@ def pack_registered(known: Registered) -> bytes:
             len(uuid),
             len(detail),
         )
+        + canonical
         + uuid
         + detail
         + _pack_benchmark(known.benchmark)
@@ -100,20 +104,22 @@ def unpack_guarded(key: bytes, packed: bytes) -> Guarded:
 
 
 def unpack_registered(image_id: str, packed: bytes) -> Registered:
-    seq, canonical, apart, phash, dhash, version, plain, partition, offset, uuid_length, detail_length = (
-        REGISTERED.unpack_from(packed)
+    seq, apart, phash, dhash, version, plain, partition, offset, uuid_length, detail_length = REGISTERED.unpack_from(
+        packed
     )
-    uuid_end = REGISTERED.size + uuid_length
+    uuid_begin = REGISTERED.size + (0 if apart == NO_DISTANCE else IMAGE_BYTES)
+    canonical = packed[REGISTERED.size : uuid_begin].hex()
+    uuid_end = uuid_begin + uuid_length
     detail_end = uuid_end + detail_length
     detail = packed[uuid_end:detail_end].hex()
     return Registered(
         image_id=image_id,
         seq=seq,
-        canonical_id=canonical.hex(),
+        canonical_id=canonical or image_id,
         distance=None if apart == NO_DISTANCE else apart,
         hashes=Hashes(
             phash=phash.hex(), dhash=dhash.hex(), version=version, low_detail=bool(plain), detail=detail or None
         ),
-        origin=Origin(topic_uuid=packed[REGISTERED.size : uuid_end].decode(), partition=partition, offset=offset),
+        origin=Origin(topic_uuid=packed[uuid_begin:uuid_end].decode(), partition=partition, offset=offset),
         benchmark=_unpack_benchmark(packed[detail_end:]),
     )

@@ -10,7 +10,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from rocksdict import BlockBasedOptions, Cache, Options, Rdict, WriteBatch
+from rocksdict import BlockBasedOptions, Cache, DBCompressionType, Options, Rdict, WriteBatch
 
 from entityflow.errors import UserError
 from services.index.blocks import Row
@@ -31,7 +31,7 @@ from services.index.packing import (
 from services.index.verdicts import Change, Entry, Registered
 
 APPLIED, TOPIC, FORMAT = b"m.applied", b"m.topic", b"m.format"
-FORMAT_VERSION = b"2"
+FORMAT_VERSION = b"3"
 
 
 class DiskState:
@@ -141,6 +141,7 @@ def _options(cache_bytes: int) -> Options:
     options.set_write_buffer_size(16 << 20)
     options.set_max_write_buffer_number(3)
     options.set_keep_log_file_num(2)
+    options.set_compression_type(DBCompressionType.zstd())
     table = BlockBasedOptions()
     table.set_block_cache(Cache(cache_bytes))
     table.set_bloom_filter(10, False)
