@@ -34,7 +34,16 @@ class BatchIntake(Intake):
     async def first_offset(self, partition: int) -> int | None:
         handler = await asyncio.to_thread(self._make, partition, self.topic_uuid)
         self._handlers[partition] = handler
-        return await asyncio.to_thread(handler.start)
+        tries = 0
+        while True:
+            try:
+                return await asyncio.to_thread(handler.start)
+            except Retryable as error:
+                if self.shell.stopping:
+                    raise
+                self.shell.beat()
+                await self.back_off(error, tries)
+                tries += 1
 
     def opened(self, partitions: list[int]) -> None:
         for partition in partitions:

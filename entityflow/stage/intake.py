@@ -53,7 +53,7 @@ class Intake(ABC):
             start=self.first_offset,
             on_assigned=self._assigned,
             on_revoked=self.let_go,
-            on_fatal=self.shell.fail,
+            on_fatal=self._failed,
         )
         self.topic_uuid = topic_uuid
         self.partitions = self.shell.broker.consumer(reading)
@@ -70,6 +70,11 @@ class Intake(ABC):
             self.shell.beat()
             self.shell.sender.poll()
         await self.partitions.leave()
+
+    def _failed(self, error: Exception) -> None:
+        """What a stop leaves to be tried again is no failure."""
+        if not (self.shell.stopping and isinstance(error, Retryable)):
+            self.shell.fail(error)
 
     async def _take(self) -> list[Message]:
         wait = await self._must_wait()
