@@ -111,7 +111,7 @@ CAMERA = _pattern(
     r"|digital(?: still)?(?: ?camera)?s?|camera(?: pictures)?|dsc|mark|mk|alpha|rebel|easyshare|[ivx]+"
     r"|\w*\d\w*(?:-\w+)?))+"
     r"|exif[_ ]jpeg[_ ]picture|jpeg[_ ]picture|processed with \w+(?: with \w+ preset)?|created (?:by|with) \w+"
-    r"|digital ?camera|sony dsc|(?:apple )?iphone ?\d*\w*(?: pro| plus| max| mini)*"
+    r"|sony dsc|(?:apple )?iphone ?\d*\w*(?: pro| plus| max| mini)*"
 )
 # a species as biologists write it: a genus, an epithet with a Latin ending, perhaps more of them and an author
 SCIENTIFIC = re.compile(
