@@ -55,9 +55,11 @@ class Ledger:
         return sum(entry.missing_draws(passes) for entry in self.usable())
 
     def is_news(self, ref: ShardRef) -> bool:
-        """Whether this version is higher than what is known of the shard."""
+        """Whether this version is higher than what is known of the shard, or other than one that was of no use."""
         known = self.entries.get(ref.shard_id)
-        return known is None or known.ref.version < ref.version
+        if known is None:
+            return True
+        return known.ref.version < ref.version or (known.lost is not None and known.ref.sha256 != ref.sha256)
 
     def admit(self, entry: Entry) -> Ledger:
         """A new shard, or the newer version of one: then what was drawn of it stays drawn."""

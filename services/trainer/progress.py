@@ -39,7 +39,8 @@ class Progress:
         TRAINER_SAMPLES.inc(self._batch_size)
         TRAINER_LOSS.set(step.loss)
         self.write({"event": "step", "step": number, "loss": step.loss, "learning_rate": step.rate,
-                    "logit_scale": step.logit_scale, "gradient_norm": step.gradient_norm, **place})  # fmt: skip
+                    "logit_scale": step.logit_scale, "gradient_norm": step.gradient_norm,
+                    "waited_seconds": round(waited_seconds, 6), **place})  # fmt: skip
         if not step.finite:
             self._log.warning("step_skipped", step=number, loss=step.loss, gradient_norm=step.gradient_norm)
         self._say_stuck()

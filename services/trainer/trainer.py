@@ -114,7 +114,7 @@ class Trainer:
                 self._execute(order.plan, order.taken)
             else:
                 self.stop.wait(order.seconds)
-        if self.ranks.leads and self.state.step > self._begun_step:
+        if self.ranks.leads and self.state.step > max(self._begun_step, 0):
             self._save()
         self._keeper.finish()
         return self.state

@@ -169,6 +169,16 @@ def test_a_new_version_replaces_the_old_one_and_an_older_one_is_no_news() -> Non
     assert not after.is_news(newer)
 
 
+def test_a_shard_that_was_of_no_use_is_news_again_when_it_was_mended() -> None:
+    broken = replace(entry("a", 0), lost="unreadable-shard")
+
+    known = ledger(broken, entry("b", 4))
+
+    assert known.is_news(replace(broken.ref, sha256="mended"))
+    assert not known.is_news(broken.ref)
+    assert not known.is_news(replace(known.entries["b"].ref, sha256="other"))
+
+
 def test_a_run_state_survives_json() -> None:
     new = [entry("a", 40)]
     state = RunState(ledger=ledger(replace(new[0], skipped=("x",)), entry("b", 0)), position=7, step=12, parent="p")
