@@ -37,9 +37,7 @@ def look(settings: Settings) -> LogState:
     places = [(PAIRS, partition) for partition in range(admin.partitions([PAIRS])[PAIRS])]
     events: dict[str, Shard] = {}
     for _, record in read_topic(settings, SHARDS):
-        if isinstance(record, Shard) and (
-            record.shard_id not in events or events[record.shard_id].version <= record.version
-        ):
+        if isinstance(record, Shard):  # the last counts, as compaction keeps it
             events[record.shard_id] = record
     return LogState(
         uuid=uuid,

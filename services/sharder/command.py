@@ -102,8 +102,8 @@ class KafkaLogs:
     def told(self) -> Mapping[str, int]:
         found: dict[str, int] = {}
         for _, record in read_topic(self._settings, SHARDS):
-            if isinstance(record, Shard):
-                found[record.shard_id] = max(record.version, found.get(record.shard_id, 0))
+            if isinstance(record, Shard):  # the last counts, as compaction keeps it
+                found[record.shard_id] = record.version
         return found
 
     def tell(self, events: Iterable[Shard]) -> None:

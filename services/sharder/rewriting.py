@@ -39,7 +39,7 @@ class Logs(Protocol):
         """Offset and record from a place on; none = the first that there is. Raises LossDetected where it is gone."""
 
     def told(self) -> Mapping[str, int]:
-        """The newest version of each shard in the topic `shard`."""
+        """The version of each shard that was told last in the topic `shard`."""
 
     def tell(self, events: Iterable[Shard]) -> None: ...
 
