@@ -7,6 +7,7 @@ leaves the state ahead of the commit, and the fingerprints between are answered 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from itertools import islice
 from typing import cast
 
@@ -17,36 +18,51 @@ from entityflow.metrics import INDEX_HOT_ROWS, INDEX_VERDICTS
 from entityflow.records import Benchmark, Fingerprint, Match, Record
 from entityflow.stage import Batch, Received, Send
 from services.index.guarded import Guarded
+from services.index.snapshots import Snapshots
 from services.index.state import DiskState
 from services.index.verdicts import Cuts, Judge, Refused, Registered, Verdict
 
 RESTORE_RECORDS = 2000
 
 OpenState = Callable[[], DiskState]
-Committed = Callable[[], int]
-Answers = Callable[[], Iterable[Match]]
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """What is asked of the broker. answers: every verdict ever given, read to the end of `match`."""
+
+    committed: Callable[[], int]
+    earliest: Callable[[], int]
+    answers: Callable[[], Iterable[Match]]
 
 
 class FingerprintHandler:
-    """One for the one partition of `fingerprint`.
+    """One for the one partition of `fingerprint`."""
 
-    committed: the group's committed offset. answers: every verdict ever given, read to the end of `match`.
-    """
-
-    def __init__(
-        self, open_state: OpenState, committed: Committed, answers: Answers, row_limit: int, cuts: Cuts
-    ) -> None:
-        self._open, self._committed, self._answers = open_state, committed, answers
+    def __init__(self, open_state: OpenState, log: Log, snapshots: Snapshots, row_limit: int, cuts: Cuts) -> None:
+        self._open, self._log, self._snapshots = open_state, log, snapshots
         self._row_limit, self._cuts = row_limit, cuts
 
     def start(self) -> int | None:
-        """Begin where the group stands; a state that is not as far is rebuilt from the answers."""
+        """Begin where the group stands, or where the state stands if the log still reaches back to it.
+
+        A state that is lost is taken from a snapshot; what is too old for the log is rebuilt from the answers.
+        """
+        committed = self._log.committed()
         self._state = self._open()
-        self._judge = self._made_judge()
-        committed, applied = self._committed(), self._state.applied
+        if self._state.applied is None and committed > 0:
+            self._state.close()
+            self._snapshots.restore()
+            self._state = self._open()
+        applied = self._state.applied
+        first = None
         if applied is None or applied < committed:
-            self._rebuild(applied, committed)
-        return None
+            if applied is not None and applied >= self._log.earliest():
+                first = applied
+            else:
+                self._rebuild(applied, committed)
+        self._judge = self._made_judge()
+        return first
 
     def _made_judge(self) -> Judge:
         return Judge(self._state, self._row_limit, self._cuts)
@@ -54,12 +70,11 @@ class FingerprintHandler:
     def _rebuild(self, applied: int | None, committed: int) -> None:
         log = structlog.get_logger()
         log.info("index_rebuild_started", applied=applied, committed=committed)
-        count = 0
-        for chunk in _chunks(filter(None, map(verdict_of, self._answers()))):
-            self._state.write(self._judge.restore(chunk), None)
+        count, judge = 0, self._made_judge()
+        for chunk in _chunks(filter(None, map(verdict_of, self._log.answers()))):
+            self._state.write(judge.restore(chunk), None)
             count += len(chunk)
-        self._state.write(self._judge.restore(()), committed)
-        self._judge = self._made_judge()
+        self._state.write(judge.restore(()), committed)
         log.info("index_rebuild_finished", verdicts=count, applied=committed)
 
     def step(self, batch: list[Received[Record]]) -> Batch:
@@ -75,6 +90,7 @@ class FingerprintHandler:
         return Batch(sends=sends)
 
     def tick(self) -> Batch | None:
+        self._snapshots.take_when_due(self._state)
         return None
 
     def close(self) -> None:

@@ -16,6 +16,8 @@ class IndexSettings(Settings):
     index_row_limit: int = Field(256, gt=0, description="canonicals a row holds; a full one keeps the earliest")
     index_cache_bytes: int = Field(128 * MIB, gt=0, description="block cache of the state")
 
+    index_snapshot_seconds: float = Field(86_400, ge=0, description="how often the state goes to the bucket; 0 = never")
+
     def cuts(self) -> Cuts:
         """The domain's, or those of a domain that does not say."""
         if self.domain is None:

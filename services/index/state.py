@@ -10,7 +10,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from rocksdict import BlockBasedOptions, Cache, DBCompressionType, Options, Rdict, WriteBatch
+from rocksdict import BlockBasedOptions, Cache, Checkpoint, DBCompressionType, Options, Rdict, WriteBatch
 
 from entityflow.errors import UserError
 from services.index.blocks import Row
@@ -125,6 +125,13 @@ class DiskState:
             raise UserError(
                 f"index state in {self._folder} cannot be written: {exc}", hint="is the disk full? nothing is lost"
             ) from exc
+
+    def copy_to(self, folder: Path) -> None:
+        """The state as it is now, as a folder of its own; made of links where it is on the same disk."""
+        try:
+            Checkpoint(self._db).create_checkpoint(str(folder))
+        except Exception as exc:
+            raise UserError(f"index state in {self._folder} cannot be copied: {exc}", hint="is the disk full?") from exc
 
     def close(self) -> None:
         self._db.close()
