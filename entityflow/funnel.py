@@ -73,12 +73,12 @@ def records_written(settings: Settings) -> dict[str, int]:
 
 
 def newest_shards(events: Iterator[Shard]) -> list[Shard]:
-    """The highest version of each shard, by shard_id."""
+    """The highest version of each shard that has samples left, by shard_id."""
     newest: dict[str, Shard] = {}
     for shard in events:
         if shard.shard_id not in newest or newest[shard.shard_id].version <= shard.version:
             newest[shard.shard_id] = shard
-    return [newest[name] for name in sorted(newest)]
+    return [shard for _, shard in sorted(newest.items()) if shard.count or shard.heldout_count]
 
 
 def _living_entities(settings: Settings) -> int:
