@@ -15,7 +15,15 @@ from tests.memory_objects import MemoryObjects
 def surroundings(folder: Path, samples: int = 3, size: int = 1 << 30) -> Surroundings:
     limits = Limits(samples=samples, bytes=size)
     return Surroundings(
-        MemoryObjects(), folder, limits, 60.0, lambda _: 0, lambda: 0.0, Room(1 << 30), read_again=never_again
+        objects=MemoryObjects(),
+        folder=folder,
+        limits=limits,
+        max_age_seconds=60.0,
+        committed=lambda _: 0,
+        clock=lambda: 0.0,
+        log_end=lambda _: 0,
+        room=Room(1 << 30),
+        read_again=never_again,
     )
 
 

@@ -17,6 +17,7 @@ from entityflow.objects import Objects
 from entityflow.records import FilteredPair, Record, Seal
 from entityflow.shards import Manifest, decode_manifest, list_manifests, newest_manifest
 from entityflow.stage import Batch, Message, Received, Send
+from services.sharder.hidden import HiddenRecords
 from services.sharder.known import KnownPictures
 from services.sharder.open_shard import Limits, OpenShard
 from services.sharder.spool import Room, new_folder, waiting_for_room, with_room_to_start
@@ -34,7 +35,8 @@ class Surroundings:
 
     committed: the offset that the group has committed on a partition: the events of all that ends before it are
     acknowledged. clock: seconds; it only decides when a seal is written, never where a shard is cut.
-    read_again(partition, first, last): these records once more; `rereading` lets one handler do it at a time.
+    log_end: the offset after the last record of a partition. read_again(partition, first, last): these records once
+    more; `rereading` lets one handler do it at a time.
     """
 
     objects: Objects
@@ -43,6 +45,7 @@ class Surroundings:
     max_age_seconds: float
     committed: Callable[[int], int]
     clock: Callable[[], float]
+    log_end: Callable[[int], int]
     room: Room
     read_again: ReadAgain
     rereading: threading.Lock = field(default_factory=threading.Lock)
@@ -63,6 +66,7 @@ class Cutting:
         self._sealed_at = -1
         self._newest_ms = 0
         self._stepped = False
+        self._hidden = HiddenRecords(around.max_age_seconds, around.clock, lambda: around.log_end(partition))
         self._open = self._opened(0)
 
     def start(self) -> int | None:
@@ -97,6 +101,7 @@ class Cutting:
     def step(self, batch: list[Received[Record]]) -> Batch:
         """What the batch closes. After Retryable the same batch comes again: what was taken is not taken twice."""
         self._stepped = True
+        self._hidden.forget()
         with waiting_for_room(self._spool):
             self._commit()
             for received in batch:
@@ -193,8 +198,10 @@ class Cutting:
 
     def _is_old(self, idle: bool) -> bool:
         """Whether the open range waits too long. A backlog is read first: its records are all old, and more follow."""
-        if self._open.is_empty or self._sealed_at == self._open.start:
+        if self._sealed_at == self._open.start:
             return False
+        if self._open.is_empty:
+            return idle and self._hidden.are_old(self._open.start)
         caught_up = idle or not self._has_passed(self._newest_ms)
         return caught_up and self._has_passed(self._open.first_ms)
 

@@ -45,6 +45,11 @@ class Fate:
     over_caps: int = 0
 
 
+def without_picture(fate: Fate) -> Fate:
+    """To be kept with many others; the picture is in the version before."""
+    return fate if fate.pair is None else replace(fate, pair=replace(fate.pair, payload=b""))
+
+
 def fold(pair: FilteredPair, amends: Iterable[Amend], tombstones: Tombstones) -> Fate:
     """The sample with all of it; equal to `pair` where nothing is new."""
     known = sorted((one for one in amends if one.kind in KINDS), key=encode)

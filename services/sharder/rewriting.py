@@ -17,7 +17,7 @@ from entityflow.objects import Objects
 from entityflow.records import Amend, Record, Shard
 from entityflow.shards import REMOVED, Folded, Manifest, list_manifests, newest_manifest
 from entityflow.tombstones import Tombstones
-from services.sharder.folding import KINDS, Fate, fold, is_forgotten_copy, may_change
+from services.sharder.folding import KINDS, Fate, fold, is_forgotten_copy, may_change, without_picture
 from services.sharder.learned import LearnedAmends
 from services.sharder.progress import Progress
 from services.sharder.samples import pair_of
@@ -176,7 +176,7 @@ class Rewriting:
                 before = pair_of(described, picture)
                 fate = fold(before, concerned[row["key"]], self._tombstones)
                 if fate.pair != before:
-                    yield row["key"], fate
+                    yield row["key"], without_picture(fate)
 
     def _publish(self, before: Manifest, manifest: Manifest, files: Iterable[tuple[Path, str]]) -> bool:
         there = {item.key for item in before.objects}

@@ -14,6 +14,7 @@ from functools import partial
 
 from entityflow.admin import Admin
 from entityflow.domain import Sharding, load_domain
+from entityflow.errors import Retryable, UserError
 from entityflow.objects import Objects
 from entityflow.records import Record
 from entityflow.settings import Settings, load_settings
@@ -41,6 +42,7 @@ def make_shell(settings: SharderSettings) -> Shell:
         max_age_seconds=settings.sharder_max_age_seconds or rules.max_age_seconds,
         committed=lambda partition: Admin(settings).committed(GROUP, PAIRS).get(partition, 0),
         clock=time.time,
+        log_end=partial(log_end, settings),
         room=Room(settings.sharder_spool_bytes),
         read_again=partial(read_again, settings),
     )
@@ -51,6 +53,15 @@ def make_shell(settings: SharderSettings) -> Shell:
         max_records=settings.sharder_batch_records,
     )
     return shell
+
+
+def log_end(settings: Settings, partition: int) -> int:
+    """Raises Retryable while the broker is away."""
+    place = (PAIRS, partition)
+    try:
+        return Admin(settings).ends([place])[place]
+    except UserError as exc:
+        raise Retryable("broker-away", str(exc)) from exc
 
 
 def read_again(settings: Settings, partition: int, first: int, last: int) -> Iterator[Received[Record]]:

@@ -6,7 +6,7 @@ import hashlib
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +69,7 @@ def _read(tar: tarfile.TarFile, name: str) -> bytes:
 
 @contextmanager
 def next_version(shard: Stored, fates: Mapping[str, Fate], folded: Folded, folder: Path) -> Iterator[Finished]:
-    """Its files, as long as the context lasts. `fates` are those of samples that change."""
+    """Its files, as long as the context lasts. `fates` are those of samples that change, without their pictures."""
     manifest = shard.manifest
     version = manifest.version + 1
     files = ShardFiles(folder, f"{manifest.shard_id}.v{version}")
@@ -89,4 +89,6 @@ def _add(files: ShardFiles, shard: Stored, row: Row, fate: Fate | None) -> None:
     elif fate.pair is None:
         files.remove(row["key"], fate.reason or "")
     else:
-        files.add(fate.pair, packed(members(fate.pair)))
+        (_, picture), *_ = shard.members(row)
+        whole = replace(fate.pair, payload=picture)
+        files.add(whole, packed(members(whole)))

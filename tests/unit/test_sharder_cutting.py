@@ -419,6 +419,18 @@ def test_a_partition_with_nothing_open_is_not_sealed(aging):
     assert sealed(handler) == []
 
 
+def test_a_range_of_nothing_but_dead_letters_is_sealed_too_when_it_is_old(around):
+    now, ends = {"seconds": 0.0}, {0: 3}
+    handler, _ = started(replace(around, clock=lambda: now["seconds"], log_end=ends.__getitem__))
+    handler.step([received(pair(number), number) for number in range(3)])
+    said = [sealed(handler)]
+    for seconds, end in ((1, 3), (62, 5), (100, 5), (123, 5), (200, 6)):
+        now["seconds"], ends[0] = seconds, end
+        said.append([record for record in sealed(handler) if isinstance(record, Seal)])
+
+    assert said[1:] == [[], [], [], [Seal(partition=0, start=3, cause="age")], []]
+
+
 def test_every_picture_is_known_also_beyond_the_first_thousands():
     known = KnownPictures()
     ids = [f"{number:064x}"[::-1] for number in range(MERGED_AT + 10)]
