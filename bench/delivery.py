@@ -143,7 +143,7 @@ def bare(settings: Settings, topic: str, service: str, count: int) -> float:
         producer.flush()
         ends = {(m.topic(), m.partition()): m.offset() + 1 for m in messages}  # type: ignore[operator]
         if ends:
-            consumer.commit(offsets=[TopicPartition(t, p, o) for (t, p), o in ends.items()], asynchronous=False)  # type: ignore[call-overload]
+            consumer.commit(offsets=[TopicPartition(t, p, o) for (t, p), o in ends.items()], asynchronous=False)  # type: ignore[call-overload, arg-type]
         left -= len(messages)
     seconds = time.perf_counter() - began
     consumer.close()

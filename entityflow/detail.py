@@ -33,7 +33,8 @@ def written(width: float, height: float, luma: Iterable[float], chroma: Iterable
 def alike(one: str | None, other: str | None, looseness: float = 1.0) -> bool:
     """Whether two pictures can be copies of each other; true where one of them has no detail to compare.
 
-    looseness: times the limits; over 1 for copies that were cropped or written upon. A grey copy of a coloured picture is a copy: colours are compared only where both have some.
+    looseness: times the limits; over 1 for copies that were cropped or written upon. A grey copy of a coloured picture
+    is a copy: colours are compared only where both have some.
     """
     if one is None or other is None or len(one) != LENGTH or len(other) != LENGTH:
         return True
