@@ -73,7 +73,7 @@ class Limits(Section):
     pairs_per_entity: int = Field(default=50, ge=1, description="coverage calls this enough")
 
 
-QueryKind = Literal["noun", "attribute-noun", "attribute-type"]
+QueryKind = Literal["noun", "attribute-noun", "attribute-type", "sketch"]
 
 
 class Queries(Section):
@@ -85,6 +85,12 @@ class Queries(Section):
         description="when the natural type is written behind the noun; it always goes along as a hint",
     )
     attributes: tuple[str, ...] = Field(default=(), description="for entities whose natural type has none of its own")
+    graph_attributes: bool = Field(
+        default=False, description="colours, materials, patterns and parts that the graph names go before them"
+    )
+    attribute_min_sitelinks: int = Field(
+        default=0, ge=0, description="only entities that are so popular are asked for with attributes"
+    )
     type_attributes: dict[ItemId, tuple[str, ...]] = Field(
         default_factory=dict, description="natural type -> its attributes"
     )

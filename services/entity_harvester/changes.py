@@ -34,9 +34,14 @@ def compare(last: Mapping[str, Entity], found: Sequence[Entity], max_vanished_sh
         )
     return Changes(
         new=[entity for entity in found if entity.id not in last],
-        changed=[entity for entity in found if entity.id in last and last[entity.id] != entity],
+        changed=[entity for entity in found if entity.id in last and says_else(last[entity.id], entity)],
         retired=[replace(entity, retired=True) for entity in gone],
     )
+
+
+def says_else(last: Entity, now: Entity) -> bool:
+    """Whether anything differs that somebody reads; every edit of an item makes a new revision."""
+    return replace(last, revision=now.revision) != now
 
 
 def after(last: Mapping[str, Entity], found: Sequence[Entity], changes: Changes) -> list[Entity]:

@@ -12,9 +12,9 @@ from entityflow.records import Entity, NaturalType, Parent
 from services.entity_harvester import questions
 from services.entity_harvester.answers import Term
 from services.entity_harvester.hierarchy import Edges, depths, natural_type
-from services.entity_harvester.labels import MUL, best_label, clean_name, synonyms
+from services.entity_harvester.labels import MUL, best_label, clean_name, other_labels, synonyms
 from services.entity_harvester.members import by_popularity, count_members, popular_members, still_members
-from services.entity_harvester.names import Names, read_names, read_namesakes
+from services.entity_harvester.names import Names, read_attributes, read_names, read_namesakes
 from services.entity_harvester.sparql import Sparql
 
 MAX_PARENTS = 32
@@ -45,6 +45,8 @@ def harvest(domain: Domain, sparql: Sparql, limit: int | None, page_items: int, 
     above = {item: depths(item, edges, domain.limits.parent_depth) for item in items}
     ancestors = sorted({ancestor for found in above.values() for ancestor in found} - fame.keys())
     names = read_names(sparql, items, ancestors, domain.languages)
+    if domain.queries.graph_attributes:
+        read_attributes(names, sparql, items, domain.languages)
     words = choose_words(domain, names, [*items, *ancestors])
     ambiguous = read_namesakes(sparql, [(item, words[item]) for item in items if item in words])
     entities = [
@@ -93,6 +95,7 @@ def make_entity(
     ambiguous: bool,
 ) -> Entity:
     word = words[item]
+    named = [*other_labels(item, names.labels[item], domain.languages, word.value), *names.others[item]]
     described = best_label(item, names.descriptions[item], domain.languages)
     kind = natural_type(item, above, [one.id for one in domain.natural_types], [one.id for one in domain.roots])
     parents = [Parent(id=one, label=words[one].value, depth=depth) for one, depth in above.items() if one in words]
@@ -101,10 +104,12 @@ def make_entity(
         label=word.value,
         lang=word.lang or MUL,
         description=clean_name(described.value) if described else None,
-        synonyms=synonyms(word.value, names.others[item], MAX_SYNONYMS),
+        synonyms=synonyms(word.value, named, MAX_SYNONYMS),
         natural_type=NaturalType(id=kind, label=words[kind].value) if kind and kind in words else None,
         ambiguous=ambiguous,
         parents=tuple(parents[:MAX_PARENTS]),
+        attributes=tuple(names.attributes[item]),
         sitelinks=sitelinks,
         images=tuple(sorted(set(names.images[item]))[:MAX_IMAGES]),
+        revision=names.revisions.get(item),
     )

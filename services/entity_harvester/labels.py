@@ -10,6 +10,7 @@ from services.entity_harvester.answers import Term
 
 MUL = "mul"  # Wikidata's tag for a label that is the same in most languages
 TAXON_LANGUAGE = "la"
+LABEL = "label"  # of a synonym: what another wanted language calls the item
 IDENTIFIER = re.compile(r"[QPL][1-9][0-9]*\Z")
 INVISIBLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b\ufeff]+")
 
@@ -37,9 +38,19 @@ def _rank(order: Sequence[str], lang: str) -> int:
     return order.index(lang) if lang in order else len(order)
 
 
+def other_labels(item: str, labels: Iterable[Term], languages: Sequence[str], chosen: str) -> list[tuple[str, Term]]:
+    """The labels in the wanted languages besides the chosen one, one a language, as names of the kind `label`."""
+    found = []
+    for lang in languages:
+        label = best_label(item, [one for one in labels if one.lang == lang], [lang])
+        if label is not None and label.value.casefold() != chosen.casefold():
+            found.append((LABEL, label))
+    return found
+
+
 def synonyms(label: str, named: Iterable[tuple[str, Term]], limit: int) -> tuple[Synonym, ...]:
     """The other names (kind, term), common names first, each once whatever its case."""
-    rank = {"common": 0, "alias": 1, "taxon": 2}
+    rank = {LABEL: 0, "common": 1, "alias": 2, "taxon": 3}
     known = {label.casefold()}
     found = []
     for kind, term in sorted(named, key=lambda name: (rank[name[0]], name[1].lang, name[1].value)):

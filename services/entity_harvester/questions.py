@@ -21,6 +21,14 @@ PREFIX schema: <http://schema.org/>
 """
 Question = Callable[[list[str]], str]  # the question for a batch of ids
 IMAGE, TAXON_NAME, COMMON_NAME = "wdt:P18", "wdt:P225", "wdt:P1843"
+# what a picture can show, with how it is said before a noun; from the list of EntityNet's makers (arXiv 2505.02746)
+ATTRIBUTES = (
+    ("wdt:P462", "{}"),  # colour
+    ("wdt:P186", "{}"),  # made from material
+    ("wdt:P1552", "{}"),  # has characteristic
+    ("wdt:P527", "{} of"),  # has part
+)
+VERSION = "schema:version|^schema:about/schema:version"
 # on the item itself (Wikidata's query service) or on its data node (mirrors of the dump)
 SITELINKS = "wikibase:sitelinks|^schema:about/wikibase:sitelinks"
 
@@ -83,8 +91,18 @@ def names(ids: Iterable[str], languages: Iterable[str]) -> str:
         ("common", COMMON_NAME, spoken),
         ("taxon", TAXON_NAME, ""),
         ("image", IMAGE, ""),
+        ("revision", VERSION, ""),
     )
     return _union(ids, branches)
+
+
+def attributes(ids: Iterable[str], languages: Iterable[str]) -> str:
+    """Rows (item, rank, value, label): what the properties of ATTRIBUTES say of the items; rank is their number."""
+    chosen = f"VALUES ?item {{ {_items(ids)} }}"
+    parts = [f'{{ {chosen} ?item {name} ?value BIND("{rank}" AS ?rank) }}' for rank, (name, _) in enumerate(ATTRIBUTES)]
+    spoken = f"FILTER(LANG(?label) IN ({', '.join(json.dumps(lang) for lang in languages)}))"
+    said = " UNION ".join(parts)
+    return f"SELECT DISTINCT ?item ?rank ?value ?label WHERE {{ {{ {said} }} ?value rdfs:label ?label {spoken} }}"
 
 
 def labels(ids: Iterable[str], languages: Iterable[str]) -> str:

@@ -10,16 +10,20 @@ from entityflow.domain import Domain
 from entityflow.ids import query_id
 from entityflow.records import Entity, Query
 
-NOUN, ATTRIBUTE_NOUN, ATTRIBUTE_TYPE = "noun", "attribute-noun", "attribute-type"
+NOUN, ATTRIBUTE_NOUN, ATTRIBUTE_TYPE, SKETCH = "noun", "attribute-noun", "attribute-type", "sketch"
+LABEL = "label"  # kind of a synonym: what another wanted language calls the entity
 MAX_HINTS = 16  # words that a hit may have; providers cut longer lists
 UNSPOKEN = ("mul", "la")  # a name in no language in particular is asked for in the domain's first
 
 
 @dataclass(frozen=True)
 class Draft:
+    """lang: none = that of the entity's label."""
+
     kind: str
     text: str
     attribute: str | None = None
+    lang: str | None = None
 
 
 def queries_of_round(entity: Entity, domain: Domain, round_: int) -> list[Query]:
@@ -39,21 +43,27 @@ def drafts_of(entity: Entity, domain: Domain) -> Iterator[Draft]:
     """All queries, best first, no text twice whatever its case."""
     seen = set()
     for draft in _all_drafts(entity, domain):
-        if draft.kind in domain.queries.kinds and (key := draft.text.casefold()) not in seen:
+        key = (draft.kind == SKETCH, draft.text.casefold())
+        if draft.kind in domain.queries.kinds and key not in seen:
             seen.add(key)
             yield draft
 
 
 def _all_drafts(entity: Entity, domain: Domain) -> Iterator[Draft]:
     yield Draft(NOUN, noun(entity, domain))
+    for synonym in entity.synonyms:
+        if synonym.kind == LABEL:
+            yield Draft(NOUN, synonym.text, lang=synonym.lang)
     attributes = attributes_of(entity, domain)
     for attribute in attributes:
         yield Draft(ATTRIBUTE_NOUN, f"{attribute} {entity.label}", attribute)
-    for synonym in entity.synonyms[: domain.queries.synonyms]:
+    others = [synonym for synonym in entity.synonyms if synonym.kind != LABEL]
+    for synonym in others[: domain.queries.synonyms]:
         yield Draft(NOUN, synonym.text)
     if entity.natural_type:
         for attribute in attributes:
             yield Draft(ATTRIBUTE_TYPE, f"{attribute} {entity.natural_type.label}", attribute)
+    yield Draft(SKETCH, noun(entity, domain))
 
 
 def noun(entity: Entity, domain: Domain) -> str:
@@ -68,6 +78,8 @@ def noun(entity: Entity, domain: Domain) -> str:
 def attributes_of(entity: Entity, domain: Domain) -> tuple[str, ...]:
     """The entity's own attributes first, then those of its natural type, or else of its domain."""
     rules = domain.queries
+    if (entity.sitelinks or 0) < rules.attribute_min_sitelinks:
+        return ()
     of_type = rules.type_attributes.get(entity.natural_type.id) if entity.natural_type else None
     return (*entity.attributes, *(rules.attributes if of_type is None else of_type))
 
@@ -80,7 +92,7 @@ def hints(entity: Entity, text: str) -> tuple[str, ...]:
 
 
 def _query(entity: Entity, domain: Domain, draft: Draft, round_: int) -> Query:
-    lang = domain.languages[0] if entity.lang in UNSPOKEN else entity.lang
+    lang = draft.lang or (domain.languages[0] if entity.lang in UNSPOKEN else entity.lang)
     kind = entity.natural_type
     about_type = draft.kind == ATTRIBUTE_TYPE and kind is not None
     # a picture of a "running mammal" shows a mammal, not the entity that made us ask
@@ -93,12 +105,16 @@ def _query(entity: Entity, domain: Domain, draft: Draft, round_: int) -> Query:
         kind=draft.kind,
         natural_type=kind.label if kind else None,
         any_of=() if about_type else hints(entity, draft.text),
-        none_of=tuple(word for word in domain.queries.none_of if not _says(draft.text, word)),
+        none_of=() if draft.kind == SKETCH else _unwanted(domain, draft.text),
         attribute=draft.attribute,
         budget=domain.queries.budget,
         round=round_,
         providers=tuple(provider.name for provider in domain.providers),
     )
+
+
+def _unwanted(domain: Domain, text: str) -> tuple[str, ...]:
+    return tuple(word for word in domain.queries.none_of if not _says(text, word))
 
 
 def _says(text: str, word: str) -> bool:

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from entityflow.domain import Domain
+from entityflow.domain import Domain, Queries
 from entityflow.errors import UsageError, UserError
 from entityflow.records import NaturalType
 from services.entity_harvester.harvest import Harvest, harvest
 from services.entity_harvester.settings import HarvesterSettings
 from services.entity_harvester.sparql import Sparql
-from tests.integration.graph_server import Proxy, Spoil, oxigraph, proxied, triple
+from tests.integration.graph_server import WD, Proxy, Spoil, oxigraph, proxied, triple
 
 SPARQL_JSON = "application/sparql-results+json"
 COMMONS = "<http://commons.wikimedia.org/wiki/Special:FilePath/Old%20tower%20in%20B%26W.jpg>"
@@ -262,3 +262,28 @@ def test_without_a_contact_nothing_is_asked_of_the_internet() -> None:
 def test_an_endpoint_that_is_not_set_is_a_usage_error() -> None:
     with pytest.raises(UsageError, match="no SPARQL endpoint is set"):
         run("")
+
+
+def test_what_a_picture_can_show_is_taken_from_the_graph_in_the_order_of_its_use(tmp_path: Path) -> None:
+    graph = [
+        triple("Q1", "label", '"apple"@en'),
+        triple("Q1", "P279", "Q2"),
+        triple("Q2", "label", '"fruit"@en'),
+        triple("Q1", "P527", "Q13"),
+        triple("Q13", "label", '"core"@en'),
+        triple("Q1", "P462", "Q11"),
+        triple("Q11", "label", '"red"@en'),
+        triple("Q11", "label", '"rot"@de'),
+        triple("Q1", "P462", "Q12"),
+        triple("Q12", "label", '"gr\u00fcn"@de'),
+        triple("Q1", "P186", "Q14"),
+        f'<{WD}Q1> <http://schema.org/version> "77" .',
+    ]
+    fruits = Domain.model_validate({"name": "fruits", "roots": ["Q2"], "queries": {"graph_attributes": True}})
+
+    with oxigraph(tmp_path, graph) as address:
+        (apple,) = run(address, fruits).entities
+        (plain,) = run(address, fruits.model_copy(update={"queries": Queries()})).entities
+
+    assert apple.attributes == ("red", "core of"), "what has no word in a wanted language is no attribute"
+    assert (apple.revision, plain.attributes) == ("77", ())

@@ -56,7 +56,7 @@ def test_all_mistakes_are_told_at_once_in_the_order_of_their_lines(tmp_path: Pat
         "1:1: name: 'Owls' is not lower-case letters, digits and '-'",
         "2:17: roots[1].id: 'owl' is not a QID such as Q729",
         "3:1: languges: not known, did you mean languages?",
-        "5:11: queries.kinds[0]: 'nuon' is not one of noun, attribute-noun, attribute-type, did you mean noun?",
+        "5:11: queries.kinds[0]: 'nuon' is not one of noun, attribute-noun, attribute-type, sketch, did you mean noun?",
         "6:3: queries.budget: input should be greater than or equal to 1, got 0",
     ]
 

@@ -67,3 +67,9 @@ def test_a_pass_that_misses_more_than_the_limit_is_not_believed() -> None:
     assert len(compare(known(before), before[:32], SHARE).retired) == 8
     with pytest.raises(UserError, match="nothing was written"):
         compare(known(before), before[:31], SHARE)
+
+
+def test_a_new_revision_that_says_the_same_is_no_change() -> None:
+    (before,) = entities(1)
+
+    assert compare(known([replace(before, revision="1")]), [replace(before, revision="2")], SHARE).all == []

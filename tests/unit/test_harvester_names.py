@@ -1,7 +1,7 @@
 """Which names of an item are words for people."""
 
 from services.entity_harvester.answers import Term
-from services.entity_harvester.labels import best_label, synonyms
+from services.entity_harvester.labels import best_label, other_labels, synonyms
 
 
 def test_the_first_wanted_language_wins() -> None:
@@ -51,3 +51,11 @@ def test_a_taxon_name_is_latin() -> None:
     (found,) = synonyms("snowy owl", [("taxon", Term("Bubo scandiacus", ""))], 8)
 
     assert (found.text, found.lang, found.kind) == ("Bubo scandiacus", "la", "taxon")
+
+
+def test_labels_in_other_wanted_languages_are_names_of_their_own() -> None:
+    labels = [Term("owl", "en"), Term("Eule", "de"), Term("Owl", "fr"), Term("hibou", "it"), Term(" ", "nl")]
+
+    found = other_labels("Q1", labels, ["en", "de", "fr", "nl"], "owl")
+
+    assert found == [("label", Term("Eule", "de"))]

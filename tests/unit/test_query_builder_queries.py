@@ -137,3 +137,31 @@ def test_equal_entities_have_equal_queries_and_no_id_is_there_twice(label: str, 
 
     assert found == queries_of_round(entity, rules, round_)
     assert len({query.id for query in found}) == len(found)
+
+
+def test_a_sketch_is_asked_for_last_and_may_be_a_drawing() -> None:
+    rules = domain(kinds=["noun", "sketch"], none_of=["drawing"], per_entity=5)
+
+    queries = queries_of_round(CRANE, rules, 0)
+
+    assert [(query.text, query.kind, query.none_of) for query in queries] == [
+        ("crane", "noun", ("drawing",)),
+        ("crane", "sketch", ()),
+    ]
+    assert len({query.id for query in queries}) == 2
+
+
+def test_what_other_wanted_languages_call_it_is_asked_for_in_them() -> None:
+    named = replace(CRANE, synonyms=(Synonym(text="Kranich", lang="de", kind="label"),))
+
+    queries = queries_of_round(named, domain(per_entity=5), 0)
+
+    assert [(query.text, query.lang) for query in queries] == [("crane", "en"), ("Kranich", "de")]
+
+
+def test_only_popular_entities_are_asked_for_with_attributes() -> None:
+    rules = domain(kinds=["noun", "attribute-noun"], attributes=["flying"], per_entity=5, attribute_min_sitelinks=50)
+
+    assert texts(queries_of_round(replace(CRANE, sitelinks=50), rules, 0)) == ["crane", "flying crane"]
+    assert texts(queries_of_round(replace(CRANE, sitelinks=49), rules, 0)) == ["crane"]
+    assert texts(queries_of_round(CRANE, rules, 0)) == ["crane"]
