@@ -20,7 +20,7 @@ COMMANDS = {
     "run": Entry("entityflow.cli.run", "run", "Run services in the foreground.", LINE),
     "init": Entry("services.entity_harvester.init_command", "init", "Write a commented domain file.", LINE),
     "domain": Entry("services.entity_harvester.domain_command", "app", "Check a domain file; what it lacks.", LINE),
-    "plan": Entry("services.entity_harvester.plan_command", "plan", "What a domain will take and what limits it.", LINE),
+    "plan": Entry("services.entity_harvester.plan_command", "plan", "What a domain takes, and what limits it.", LINE),
     "harvest": Entry("services.entity_harvester.command", "command", "Read a domain's entities from its graph.", LINE),
     "import": Entry("entityflow.cli.import_list", "import_list", "Send a list of addresses into the line.", LINE),
     "wait": Entry("entityflow.cli.wait", "wait", "Wait until everything has run through, then seal.", LINE),
