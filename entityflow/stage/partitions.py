@@ -14,6 +14,7 @@ import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as RawMessage
 
+from entityflow.admin import Ask
 from entityflow.errors import LossDetected, UserError
 from entityflow.kafka import client_properties, consumer_properties
 from entityflow.metrics import ASSIGNED, REBALANCES, SKIPPED
@@ -44,6 +45,7 @@ class Partitions:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"poll-{reading.topic}")
         properties = {**client_properties(settings, reading.on_fatal), **consumer_properties(settings, reading.group)}
         self._consumer = Consumer(properties)
+        self._ask = Ask(settings.kafka_bootstrap)
         self._committed: dict[int, int] = {}
         self._paused: set[int] = set()
         self._log = structlog.get_logger().bind(topic=self._name, group=settings.group_name(reading.group))
@@ -162,7 +164,8 @@ class Partitions:
         """Where to begin, after checking that it is still there; raises LossDetected otherwise."""
         if not partitions:
             return {}
-        committed = self._consumer.committed([TopicPartition(self._name, p) for p in partitions], timeout=CALL_SECONDS)
+        places = [TopicPartition(self._name, partition) for partition in partitions]
+        committed = self._ask(lambda: self._consumer.committed(places, timeout=CALL_SECONDS))
         begin = {}
         for place in committed:
             if place.error:
@@ -172,7 +175,8 @@ class Partitions:
         return begin
 
     def _existing(self, partition: int, offset: int) -> int:
-        low, high = self._consumer.get_watermark_offsets(TopicPartition(self._name, partition), timeout=CALL_SECONDS)
+        at = TopicPartition(self._name, partition)
+        low, high = self._ask(lambda: self._consumer.get_watermark_offsets(at, timeout=CALL_SECONDS))
         if low <= offset <= high:
             return offset
         what = "no committed offset" if offset == NO_OFFSET else f"next offset {offset}"

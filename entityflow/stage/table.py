@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import structlog
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 from confluent_kafka import Message as RawMessage
 
-from entityflow.admin import Admin, require_topics
+from entityflow.admin import Admin, Ask, require_topics
 from entityflow.codec import decode
 from entityflow.errors import CodecError, LossDetected, UserError
 from entityflow.kafka import OnFatal, reader
@@ -22,6 +23,7 @@ from entityflow.stage.partitions import headers_of
 Apply = Callable[[str, Record | None, Message], None]
 
 POLL_SECONDS = 0.1
+CALL_SECONDS = 30.0
 BATCH = 1000
 
 
@@ -67,9 +69,10 @@ class Table:
                 await ready.wait()
 
     def _assign(self, partitions: list[int]) -> None:
-        places = []
+        places, ask = [], Ask(self._settings.kafka_bootstrap)
         for partition in partitions:
-            low, high = self._consumer.get_watermark_offsets(TopicPartition(self._name, partition), timeout=30)
+            watermarks = partial(self._consumer.get_watermark_offsets, TopicPartition(self._name, partition))
+            low, high = ask(partial(watermarks, timeout=CALL_SECONDS))
             places.append(TopicPartition(self._name, partition, high if self._start == "end" else low))
         self._consumer.incremental_assign(places)
 

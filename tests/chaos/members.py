@@ -64,12 +64,13 @@ class Members:
         process.wait()
         return True
 
-    def remove(self, place: Place) -> int:
-        """SIGTERM, and its exit code."""
+    def remove(self, place: Place) -> int | None:
+        """SIGTERM, and its exit code; none where it lay dead."""
         process = self._running.pop(place)
         self._ended.pop(place, None)
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
+        if process.poll() is not None:
+            return None
+        process.send_signal(signal.SIGTERM)
         return process.wait(STOP_SECONDS)
 
     def look(self) -> None:

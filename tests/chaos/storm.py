@@ -23,6 +23,7 @@ from entityflow.settings import Settings
 from entityflow.stage import Send, produce_all
 from tests.chaos.corpus import Offer, write_list
 from tests.chaos.members import Members, Place
+from tests.waiting import eventually
 
 SERVICES = ("fetcher", "filter", "index", "sharder", "coverage")
 JOINING = ("fetcher", "filter", "sharder", "index")
@@ -51,7 +52,7 @@ class Seen:
 
     killed: Counter[str] = field(default_factory=Counter)
     others: Counter[str] = field(default_factory=Counter)
-    exit_codes: list[int] = field(default_factory=list)  # of members that were told to leave
+    exit_codes: list[int | None] = field(default_factory=list)  # of members that were told to leave
 
     def __str__(self) -> str:
         kills = ", ".join(f"{name} {count}" for name, count in sorted(self.killed.items()))
@@ -227,6 +228,7 @@ class Storm:
         (pid,) = [one.pid for one in self._stack.status() if one.name == part]
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
+        eventually(lambda: part not in {one.name for one in self._stack.status() if one.state == "running"})
 
 
 def environment_of(settings: Settings) -> Mapping[str, str]:

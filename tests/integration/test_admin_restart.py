@@ -6,6 +6,7 @@ import signal
 from entityflow.admin import Admin, create_topics
 from entityflow.embedded.supervisor import Stack
 from entityflow.settings import load_settings
+from tests.waiting import eventually
 
 
 def test_offsets_are_told_after_a_restart_of_the_broker(own_stack: Stack) -> None:
@@ -17,6 +18,7 @@ def test_offsets_are_told_after_a_restart_of_the_broker(own_stack: Stack) -> Non
 
     (pid,) = [one.pid for one in own_stack.status() if one.name == "kafka"]
     os.kill(pid or 0, signal.SIGKILL)
+    eventually(lambda: "running" not in {one.state for one in own_stack.status()})
     own_stack.up(only=("kafka",))
 
     assert (admin.ends([("url", 0)]), admin.committed("fetcher", "url")) == before
