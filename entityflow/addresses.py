@@ -15,6 +15,7 @@ import ada_url
 import tldextract
 
 from entityflow.ids import url_id
+from entityflow.networks import is_public_ip
 
 MAX_ADDRESS_CHARACTERS = 8192
 MAX_HOST_CHARACTERS = 253
@@ -184,20 +185,6 @@ def is_loopback(host: str) -> bool:
     if host == "localhost" or host.endswith(".localhost"):
         return True
     return is_ip(host) and ipaddress.ip_address(host).is_loopback
-
-
-def is_public_ip(address: str) -> bool:
-    """Whether the Internet routes to it; addresses wrapped in IPv6 count as what they wrap."""
-    ip = ipaddress.ip_address(address)
-    if isinstance(ip, ipaddress.IPv6Address):
-        wrapped = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None) or _nat64(ip)
-        if wrapped is not None:
-            return is_public_ip(str(wrapped))
-    return ip.is_global and not ip.is_multicast
-
-
-def _nat64(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
-    return ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF) if ip in ipaddress.IPv6Network("64:ff9b::/96") else None
 
 
 @lru_cache(maxsize=65536)

@@ -7,7 +7,9 @@ Names are looked up here and only checked addresses are connected to, so that a 
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -20,13 +22,15 @@ from yarl import URL
 from entityflow import __version__
 from entityflow.addresses import WebAddress
 from entityflow.errors import UsageError
+from entityflow.lookups import Gates
 from entityflow.reach import CheckedResolver, NoContact, PrivateAddress, Reach
 
 PRODUCT = "entityflow"
 MAX_HEADER_BYTES = 64 << 10  # of one line; policies of 8.5 KB are seen in the wild
-MAX_HEADERS = 512
-DNS_CACHE_SECONDS = 300
+MAX_HEADERS = 200
 CONNECT_SECONDS = 10.0
+SLOW_AFTER_SECONDS = 5.0
+MIN_BYTES_PER_SECOND = 1024
 HEAD_BYTES = 512  # what `check_head` sees: enough for any signature
 
 
@@ -58,11 +62,8 @@ def tls_context() -> ssl.SSLContext:
 
 def open_session(reach: Reach, *, connections: int = 100) -> aiohttp.ClientSession:
     """A session that goes only where `reach` allows names to lead; literal addresses are `WebClient`'s to check."""
-    connector = aiohttp.TCPConnector(
-        ssl=tls_context(), resolver=CheckedResolver(reach), ttl_dns_cache=DNS_CACHE_SECONDS, limit=connections
-    )
     return aiohttp.ClientSession(
-        connector=connector,
+        connector=CheckedConnector(reach, connections),
         headers={"User-Agent": user_agent(reach.contact), "Accept-Encoding": "identity"},
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,
@@ -71,6 +72,15 @@ def open_session(reach: Reach, *, connections: int = 100) -> aiohttp.ClientSessi
         max_headers=MAX_HEADERS,
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
     )
+
+
+class CheckedConnector(aiohttp.TCPConnector):
+    """Connections to checked addresses only, and never many requests at once to the same one."""
+
+    def __init__(self, reach: Reach, connections: int) -> None:
+        self.checked = CheckedResolver(reach)
+        self.gates = Gates()
+        super().__init__(ssl=tls_context(), resolver=self.checked, use_dns_cache=False, limit=connections)
 
 
 @dataclass(slots=True)
@@ -90,7 +100,7 @@ class Response:
         """The whole body. Raises FetchFailed too-many-bytes; `check_head` sees the first bytes and may raise."""
         if (self.promised_bytes or 0) > max_bytes:
             raise FetchFailed("too-many-bytes", f"{self.promised_bytes} promised, at most {max_bytes}")
-        chunks = bytearray()
+        chunks, began = bytearray(), time.monotonic()
         unchecked = check_head
         async for chunk in self._response.content.iter_any():
             chunks += chunk
@@ -99,6 +109,9 @@ class Response:
                 unchecked = None
             if len(chunks) > max_bytes:
                 raise FetchFailed("too-many-bytes", f"more than {max_bytes}")
+            seconds = time.monotonic() - began
+            if seconds > SLOW_AFTER_SECONDS and len(chunks) < seconds * MIN_BYTES_PER_SECOND:
+                raise FetchFailed("timeout", f"{len(chunks)} bytes in {seconds:.0f} s", transient=True)
         return bytes(chunks)
 
     async def beginning(self, max_bytes: int) -> bytes:
@@ -116,6 +129,10 @@ class WebClient:
 
     def __init__(self, session: aiohttp.ClientSession, reach: Reach, timeout_seconds: float) -> None:
         self._session, self.reach, self._timeout_seconds = session, reach, timeout_seconds
+        connector = session.connector
+        if not isinstance(connector, CheckedConnector):
+            raise TypeError("a session of open_session() is needed: others go anywhere")
+        self._connector = connector
 
     def get(
         self, address: WebAddress, accept: str = "*/*", headers: Mapping[str, str] | None = None
@@ -128,7 +145,10 @@ class WebClient:
         if refusal := self.reach.refusal(address):
             raise FetchFailed(refusal, address.host)
         try:
+            async with asyncio.timeout(self._timeout_seconds):
+                ip, *_ = await self._connector.checked.addresses(address.host, address.port)
             async with (
+                self._connector.gates.through(ip),
                 asyncio.timeout(self._timeout_seconds),
                 self._session.get(
                     URL(address.request, encoded=True), headers=headers, allow_redirects=False
@@ -160,7 +180,7 @@ def translated(error: Exception) -> FetchFailed:
             return FetchFailed("connection-failed", detail, transient=True)
         case TimeoutError():
             return FetchFailed("timeout", "no whole answer within the time", transient=True)
-        case aiohttp.ClientConnectorDNSError():
+        case aiohttp.ClientConnectorDNSError() | socket.gaierror():
             return FetchFailed("dns-failure", detail, transient=True)
         case aiohttp.ClientSSLError() | ssl.SSLError():
             return FetchFailed("tls-failure", detail)

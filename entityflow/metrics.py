@@ -43,6 +43,35 @@ FILTER_LOW_DETAIL = Counter("entityflow_filter_low_detail", "Pictures known by t
 FILTER_TEXTS_DROPPED = Counter("entityflow_filter_texts_dropped", "Texts dropped", ["reason"])
 # counter: fingerprints that were asked again because no answer came
 FILTER_ASKED_AGAIN = Counter("entityflow_filter_asked_again", "Fingerprints sent again without an answer")
+# histogram: looking up the name of a host, in seconds
+LOOKUP_SECONDS = Histogram(
+    "entityflow_lookup_seconds", "Looking up a name", buckets=(0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30)
+)
+# histogram: a part of a visit (wait for the host's turn, robots, request, decode), in seconds
+FETCH_SECONDS = Histogram(
+    "entityflow_fetch_seconds",
+    "A part of fetching one address",
+    ["part"],
+    buckets=(0.001, 0.005, 0.02, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 60),
+)
+# counter: bytes of bodies
+FETCH_BYTES = Counter("entityflow_fetch_bytes", "Bytes of bodies that came")
+# counter: answers by class of status: 2xx, 3xx, 4xx, 429, 5xx
+FETCH_ANSWERS = Counter("entityflow_fetch_answers", "Answers by class of status", ["status"])
+# counter: refusals by who spoke: robots (robots.txt), answer (headers, tdmrep.json), list (ours, opt-out)
+FETCH_DENIALS = Counter("entityflow_fetch_denials", "Addresses that permission was refused for", ["signal"])
+# counter: candidates put into a retry topic because their host is not free soon
+FETCH_PARKED = Counter("entityflow_fetch_parked", "Candidates that wait in a retry topic", ["topic"])
+# counter: bodies on a list of known-bad hashes; they are never decoded or stored
+FETCH_KNOWN_BAD = Counter("entityflow_fetch_known_bad", "Bodies on the list of bad hashes")
+# gauge: hosts by state: known, waiting (with candidates in a queue), blocked (asked us to stay away, or in trouble)
+FETCH_HOSTS = Gauge("entityflow_fetch_hosts", "Hosts by state", ["state"])
+# gauge: candidates that wait for the turn of their host in this process
+FETCH_WAITING = Gauge("entityflow_fetch_waiting", "Candidates that wait for their host")
+# counter: processor time of decoders, in seconds
+DECODER_SECONDS = Counter("entityflow_decoder_cpu_seconds", "Processor time of decoders")
+# counter: decoders that were lost, by reason (decoder-crashed, decoder-timeout)
+DECODERS_LOST = Counter("entityflow_decoders_lost", "Decoders that died or hung", ["reason"])
 # counter: pages of search results, asked of the provider or found kept in the bucket
 SEARCH_REQUESTS = Counter("entityflow_search_requests", "Pages of search results", ["provider", "source"])
 # counter: questions that a provider was not asked, by why: spent (a cap is reached), quota (it asks to wait), away

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import socket
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from entityflow.addresses import WebAddress, is_ip, is_loopback, is_private, is_public_ip
+from entityflow.addresses import WebAddress, is_ip, is_loopback, is_private
 from entityflow.errors import UsageError
+from entityflow.lookups import Lookups
+from entityflow.networks import is_public_ip
 from entityflow.settings import Settings
 
-LOOKUP_THREADS = 16
 FIRST_UNPRIVILEGED_PORT = 1024
 
 
@@ -30,11 +29,16 @@ class NoContact(OSError):
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """Where requests may go. `mapped`: host -> (address, port or none) that are not looked up and always allowed."""
+    """Where requests may go. `mapped`: host -> (address, port or none) that are not looked up and always allowed.
+
+    ports: of hosts of the Internet; none = any. `local_servers`: (host, port) in private nets that are allowed.
+    """
 
     mapped: Mapping[str, tuple[str, int | None]]
     contact: str = ""
     allow_loopback: bool = False
+    ports: frozenset[int] | None = None
+    local_servers: frozenset[tuple[str, int]] = frozenset()
 
     def refusal(self, address: WebAddress) -> str | None:
         """Why no connection may be made, as far as the text of the address tells; none = go on to the look-up."""
@@ -42,20 +46,54 @@ class Reach:
             return None
         if is_private(address.host):
             return "private-address"
+        if self.ports is not None and address.port not in self.ports:
+            return "forbidden-port"
         return None if self.contact else "no-contact"
 
     def is_local(self, address: WebAddress) -> bool:
-        """Whether the server is one of ours: mapped or loopback."""
-        return address.host in self.mapped or is_loopback(address.host)
+        """Whether the server is one of ours: mapped, listed or loopback."""
+        listed = (address.host, address.port) in self.local_servers
+        return listed or address.host in self.mapped or is_loopback(address.host)
+
+    def check(self, host: str, port: int, ip: str) -> None:
+        """Raises PrivateAddress or NoContact where the name leads to what it must not lead to."""
+        if (host, port) in self.local_servers:
+            return
+        if is_loopback(ip) and self.allow_loopback and is_loopback(host):
+            return
+        if not is_public_ip(ip):
+            raise PrivateAddress(f"{host} leads to {ip}")
+        if not self.contact:
+            raise NoContact(host)
 
     def _is_local_server(self, address: WebAddress) -> bool:
-        return self.allow_loopback and is_loopback(address.host) and address.port >= FIRST_UNPRIVILEGED_PORT
+        loopback = self.allow_loopback and is_loopback(address.host) and address.port >= FIRST_UNPRIVILEGED_PORT
+        return loopback or (address.host, address.port) in self.local_servers
 
 
-def load_reach(settings: Settings, *, allow_loopback: bool = False) -> Reach:
-    """From `resolve_file` and `contact`; raises UsageError for a file that cannot be used."""
+def load_reach(
+    settings: Settings,
+    *,
+    allow_loopback: bool = False,
+    ports: Iterable[int] | None = None,
+    local_servers: Iterable[str] = (),
+) -> Reach:
+    """From `resolve_file` and `contact`; raises UsageError for what cannot be used."""
     path = settings.resolve_file
-    return Reach(_read_map(path) if path else {}, settings.contact, allow_loopback)
+    return Reach(
+        _read_map(path) if path else {},
+        settings.contact,
+        allow_loopback,
+        None if ports is None else frozenset(ports),
+        frozenset(_server(text) for text in local_servers),
+    )
+
+
+def _server(text: str) -> tuple[str, int]:
+    host, colon, port = text.strip().rpartition(":")
+    if not colon or not port.isdecimal() or not host.strip("[]"):
+        raise UsageError(f"local server {text!r}: no HOST:PORT", hint="for instance 10.0.0.5:8080")
+    return host.strip("[]").lower(), int(port)
 
 
 def _read_map(path: Path) -> dict[str, tuple[str, int | None]]:
@@ -77,11 +115,11 @@ def _target(target: str) -> tuple[str, int | None]:
 
 
 class CheckedResolver(AbstractResolver):
-    """Looks names up in threads of its own and lets only allowed addresses through."""
+    """Lets only allowed addresses through, at the moment of connecting: a name cannot change its mind in between."""
 
-    def __init__(self, reach: Reach) -> None:
+    def __init__(self, reach: Reach, lookups: Lookups | None = None) -> None:
         self._reach = reach
-        self._threads = ThreadPoolExecutor(LOOKUP_THREADS, thread_name_prefix="lookup")
+        self._lookups = lookups or Lookups()
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
@@ -89,25 +127,19 @@ class CheckedResolver(AbstractResolver):
         if mapped := self._reach.mapped.get(host):
             ip, mapped_port = mapped
             return [_result(host, ip, mapped_port or port)]
-        loop = asyncio.get_running_loop()
-        found = await loop.run_in_executor(
-            self._threads, lambda: socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)
-        )
-        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-        for ip in addresses:
-            self._check(host, ip)
-        return [_result(host, ip, port) for ip in addresses]
+        return [_result(host, ip, port) for ip in await self.addresses(host, port)]
 
-    def _check(self, host: str, ip: str) -> None:
-        if is_loopback(ip) and self._reach.allow_loopback and is_loopback(host):
-            return
-        if not is_public_ip(ip.partition("%")[0]):
-            raise PrivateAddress(f"{host} leads to {ip}")
-        if not self._reach.contact:
-            raise NoContact(host)
+    async def addresses(self, host: str, port: int) -> list[str]:
+        """All addresses of the name, each of them checked; of a literal one itself."""
+        if mapped := self._reach.mapped.get(host):
+            return [mapped[0]]
+        addresses = [host] if is_ip(host) else await self._lookups.addresses(host)
+        for ip in addresses:
+            self._reach.check(host, port, ip)
+        return addresses
 
     async def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._lookups.close()
 
 
 def _result(host: str, ip: str, port: int) -> ResolveResult:

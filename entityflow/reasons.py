@@ -100,7 +100,16 @@ FETCHER = {
     "address-too-long": Reason("The address has more than 8192 characters."),
     "private-address": Reason(
         "The host lies in a private net: a page of the web may not send us there.",
-        "For servers of your own: ENTITYFLOW_RESOLVE_FILE, or ENTITYFLOW_FETCHER_ALLOW_LOOPBACK=true.",
+        "For servers of your own: ENTITYFLOW_FETCHER_LOCAL_SERVERS, or ENTITYFLOW_FETCHER_ALLOW_LOOPBACK=true.",
+    ),
+    "forbidden-port": Reason("The address names a port that is not open to us.", "Add it to ENTITYFLOW_FETCHER_PORTS."),
+    "known-bad": Reason(
+        "The bytes are on the list of known-bad hashes: nothing of them was kept but their SHA-256.",
+        "Look at the log for what to report to whom.",
+    ),
+    "bad-hash-unknown": Reason(
+        "The service of known-bad hashes gave no answer, at every try.",
+        "Look at ENTITYFLOW_FETCHER_BAD_HASHES_SERVICE.",
     ),
     "no-contact": Reason(
         "No contact address is set, so nothing is requested from the Internet.", "Set ENTITYFLOW_CONTACT and run again."

@@ -6,6 +6,7 @@ import json
 import os
 import resource
 import sys
+import time
 import warnings
 from dataclasses import asdict
 from typing import Any, BinaryIO
@@ -30,7 +31,9 @@ def main() -> None:
         if len(data) < length:
             return
         _allow_processor_seconds(seconds)
+        began = time.process_time()
         head, payload = _decoded(data, limits)
+        head["cpu_seconds"] = time.process_time() - began
         _answer(replies, json.dumps(head).encode())
         _answer(replies, payload)
 

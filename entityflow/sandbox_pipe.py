@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
+from entityflow.metrics import DECODER_SECONDS, DECODERS_LOST
 from entityflow.pictures import BadPicture, PictureLimits, StoredPicture
 from entityflow.records import Original
 
@@ -47,7 +48,8 @@ class Child:
             answers = _Exchange(process, pictures, self._seconds)
             for _ in pictures:
                 yield _answer(answers.frame(), answers.frame())
-        except ChildLost:
+        except ChildLost as lost:
+            DECODERS_LOST.labels(lost.reason).inc()
             self.kill()
             raise
 
@@ -90,6 +92,7 @@ def _pipes(process: subprocess.Popen[bytes]) -> tuple[int, int]:
 
 def _answer(head: bytes, payload: bytes) -> StoredPicture | BadPicture:
     said = json.loads(head)
+    DECODER_SECONDS.inc(said["cpu_seconds"])
     if "reason" in said:
         return BadPicture(said["reason"], said["detail"])
     return StoredPicture(payload, said["format"], said["width"], said["height"], Original(**said["original"]))

@@ -5,25 +5,31 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 
+import structlog
+
 from entityflow.addresses import BadAddress, WebAddress, parse_address
 from entityflow.http import FetchFailed
 from entityflow.ids import image_id
-from entityflow.metrics import OUTCOMES
+from entityflow.metrics import FETCH_BYTES, FETCH_KNOWN_BAD, FETCH_PARKED, OUTCOMES
 from entityflow.pictures import BadPicture, StoredPicture
 from entityflow.records import MAX_EVIDENCE, Address, Host, Image, Outcome, Permission, Url
 from entityflow.stage import Received, Send
 from entityflow.tombstones import FORGOTTEN, Tombstones
 from entityflow.topics import RETRY_TOPICS
+from services.fetcher.bad_hashes import BadHashes
 from services.fetcher.bodies import ByteBudget
 from services.fetcher.known import KnownAddresses
 from services.fetcher.lists import OperatorLists
 from services.fetcher.politeness import HostDown, Parked
+from services.fetcher.questions import Unanswered
 from services.fetcher.visits import Visit, Visitor
 
 DAY = 86_400.0
 OF_PERMISSION = frozenset(("robots-denied", "opted-out", "tdm-reserved"))
 # reasons that a change of settings would lift: the address may be asked again at once
-OF_SETTINGS = frozenset(("no-contact", "private-address", "too-many-bytes", "host-denied", "license-refused"))
+OF_SETTINGS = frozenset(
+    ("no-contact", "private-address", "too-many-bytes", "host-denied", "license-refused", "forbidden-port")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +67,7 @@ class Candidates:
         known: KnownAddresses,
         tombstones: Tombstones,
         lists: OperatorLists,
+        bad_hashes: BadHashes,
         budget: ByteBudget,
         decode: Callable[[bytes], Awaitable[StoredPicture]],
         send: Callable[[Iterable[Send]], Awaitable[None]],
@@ -68,7 +75,7 @@ class Candidates:
         clock: Callable[[], float],
     ) -> None:
         self._visitor, self._known, self._tombstones, self._lists = visitor, known, tombstones, lists
-        self._budget = budget
+        self._bad_hashes, self._budget = bad_hashes, budget
         self._decode, self._send, self._policy, self._clock = decode, send, policy, clock
 
     async def step(self, received: Received[Url]) -> list[Send]:
@@ -118,6 +125,7 @@ class Candidates:
                 visit = await self._visitor.visit(address, received.record.hop, lease)
                 picture = await self._picture(visit)
         except Parked as parked:
+            FETCH_PARKED.labels(RETRY_TOPICS[parked.tier]).inc()
             return [retry(RETRY_TOPICS[parked.tier], received.record, address, received.message.attempt)]
         except HostDown as down:
             visit, picture = Visit(failure=FetchFailed(down.cause, "the host is left alone", transient=True)), None
@@ -132,12 +140,25 @@ class Candidates:
         """(image_id, picture); a body that is none becomes the failure of the visit."""
         if visit.body is None:
             return None
+        FETCH_BYTES.inc(len(visit.body))
+        identity = image_id(visit.body)
         try:
+            if await self._bad_hashes.holds(visit.body, identity):
+                self._keep_nothing(visit, identity)
+                return None
             async with visit.timed("decode"):
-                return image_id(visit.body), await self._decode(visit.body)
+                return identity, await self._decode(visit.body)
+        except Unanswered as exc:
+            visit.failure = FetchFailed("bad-hash-unknown", str(exc), transient=True)
         except BadPicture as exc:
             visit.failure = FetchFailed(exc.reason, exc.detail)
-            return None
+        return None
+
+    def _keep_nothing(self, visit: Visit, identity: str) -> None:
+        FETCH_KNOWN_BAD.inc()
+        visit.image_id, visit.body = identity, None
+        visit.failure = FetchFailed("known-bad", f"sha256 {identity}")
+        structlog.get_logger().error("known_bad", image_id=identity, host=visit.trail[-1].host)
 
     async def _accept(self, attempt: Attempt, found: tuple[str, StoredPicture]) -> list[Send]:
         """The image first; when it is acknowledged, its addresses are known."""
@@ -256,6 +277,7 @@ class Candidates:
             stage="fetcher",
             result=failure.reason,
             url_origin=received.message.origin,
+            image_id=visit.image_id,
             bytes=len(visit.body) if visit.body else None,
             milliseconds=visit.milliseconds,
             detail=printable(failure.detail),

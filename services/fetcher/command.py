@@ -15,22 +15,22 @@ from entityflow.addresses import BadAddress, WebAddress, parse_address
 from entityflow.cli.output import print_json, print_table
 from entityflow.errors import UsageError
 from entityflow.http import WebClient, open_session
-from entityflow.reach import Reach, load_reach
+from entityflow.reach import Reach
 from entityflow.settings import load_settings
 from services.fetcher.bodies import ByteBudget
 from services.fetcher.candidates import OF_PERMISSION, printable
 from services.fetcher.lists import OperatorLists
-from services.fetcher.opt_out import OptOutService, opt_out_service
 from services.fetcher.permission import judge_answer
 from services.fetcher.politeness import HostDown, Hosts, Parked
+from services.fetcher.questions import OPT_OUT, Questions, asking
 from services.fetcher.robots import Robots, parse_robots
-from services.fetcher.service import operator_lists, patience, robots_cache, visit_limits
+from services.fetcher.service import fetchers_reach, operator_lists, patience, robots_cache, visit_limits
 from services.fetcher.settings import FetcherSettings
 from services.fetcher.tdm import TdmRule, parse_tdmrep
 from services.fetcher.visits import Visitor, robots_refusal
 
 ALLOWED, DENIED, INVALID = "allowed", "denied", "invalid"
-REFUSED_UNASKED = frozenset(("private-address", "no-contact", "host-denied"))
+REFUSED_UNASKED = frozenset(("private-address", "no-contact", "host-denied", "forbidden-port"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def inspect_url(
     Example: entityflow inspect url --robots robots.txt --header 'X-Robots-Tag: noai' https://example.org/a.jpg
     """
     settings = load_settings(FetcherSettings)
-    reach = load_reach(settings, allow_loopback=settings.fetcher_allow_loopback)
+    reach = fetchers_reach(settings)
     lists = operator_lists(settings)
     if offline or robots is not None or tdmrep is not None or header:
         said = replace(_robots_of(robots), tdm=_tdm_of(tdmrep))
@@ -116,8 +116,8 @@ class Papers:
         judgement = judge_answer(self.headers, self.robots.tdm_rule(address))
         evidence = (*self.robots.notes, *judgement.evidence)
         refusal = self.reach.refusal(address)
-        if refusal == "private-address":
-            return Decision(DENIED, refusal, (f"host: {address.host}",))
+        if refusal is not None and refusal != "no-contact":
+            return Decision(DENIED, refusal, (f"host: {address.host}, port {address.port}",))
         if refused := self.lists.refusal(address):
             return Decision(DENIED, refused.reason, refused.evidence)
         found = robots_refusal(self.robots, address)
@@ -153,7 +153,7 @@ def _row(url: str, address: WebAddress | None, decision: Decision) -> dict[str, 
 
 async def _ask(urls: list[str], settings: FetcherSettings, reach: Reach, lists: OperatorLists) -> list[dict[str, Any]]:
     key = settings.fetcher_opt_out_key.get_secret_value()
-    async with open_session(reach) as session, opt_out_service(settings.fetcher_opt_out_service, key) as opt_out:
+    async with open_session(reach) as session, asking(settings.fetcher_opt_out_service, key, OPT_OUT) as opt_out:
         web = WebClient(session, reach, settings.fetcher_timeout_seconds)
         inquiry = Inquiry(web, settings, lists, opt_out)
         rows = []
@@ -171,7 +171,7 @@ class Inquiry:
     """Decides as the fetcher would: robots.txt, the request, each redirect; what came is thrown away."""
 
     def __init__(
-        self, web: WebClient, settings: FetcherSettings, lists: OperatorLists, opt_out: OptOutService | None
+        self, web: WebClient, settings: FetcherSettings, lists: OperatorLists, opt_out: Questions | None
     ) -> None:
         self._robots = robots_cache(web, settings)
         self._budget = ByteBudget(settings.fetcher_max_bytes)

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from entityflow.metrics import FETCH_HOSTS, FETCH_WAITING
 from entityflow.records import Host
 from services.fetcher.pace import Pace, Terms
 
@@ -186,13 +187,18 @@ class Hosts:
         return max(0.0, state.blocked_until - self._clock())
 
     def sweep(self) -> None:
-        """Forget the hosts about which there is nothing to remember."""
+        """Forget the hosts about which there is nothing to remember; count the others."""
         now = self._clock()
         for key, state in list(self._states.items()):
             busy = state.active or state.waiting or any(state.parked)
             taught = state.failures or state.faults or state.pace.strict
             if not busy and not taught and max(state.free_at, state.blocked_until) <= now:
                 del self._states[key]
+        states = self._states.values()
+        FETCH_HOSTS.labels("known").set(len(states))
+        FETCH_HOSTS.labels("waiting").set(sum(bool(state.waiting) for state in states))
+        FETCH_HOSTS.labels("blocked").set(sum(state.blocked_until > now for state in states))
+        FETCH_WAITING.set(sum(len(state.waiting) for state in states))
 
     # --- turns ---
 

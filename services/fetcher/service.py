@@ -25,19 +25,20 @@ from entityflow.settings import load_settings
 from entityflow.stage import Message, Received, Send, Shell
 from entityflow.tombstones import Tombstones
 from services.fetcher.address_store import address_store
+from services.fetcher.bad_hashes import BadHashes, load_digests
 from services.fetcher.bodies import ByteBudget
 from services.fetcher.candidates import Candidates, Policy
 from services.fetcher.known import KnownAddresses
 from services.fetcher.lists import OperatorLists, load_lists
 from services.fetcher.mover import Mover
-from services.fetcher.opt_out import opt_out_service
 from services.fetcher.pace import Terms
 from services.fetcher.politeness import Hosts, Patience
+from services.fetcher.questions import BAD_HASHES, OPT_OUT, asking
 from services.fetcher.robots_cache import RobotsCache
 from services.fetcher.settings import FetcherSettings
 from services.fetcher.visits import VisitLimits, Visitor
 
-SWEEP_SECONDS = 60.0
+SWEEP_SECONDS = 15.0
 LOOK_SECONDS = 1.0
 MOVER_CONCURRENCY = 1000
 
@@ -50,10 +51,14 @@ class Fetcher:
         self._hosts = Hosts(patience(settings), time.time)
         self.tombstones = Tombstones()
         self._lists = operator_lists(settings)
+        self._digests = load_digests(settings.fetcher_bad_hashes_file)
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
         settings = self._settings
+        if self._reach.allow_loopback or self._reach.local_servers:
+            servers = sorted(f"{host}:{port}" for host, port in self._reach.local_servers)
+            structlog.get_logger().warning("local_servers", loopback=self._reach.allow_loopback, allowed=servers)
         if not self._reach.contact:
             structlog.get_logger().warning("no_contact", effect="nothing is requested from the Internet")
         with (
@@ -65,9 +70,12 @@ class Fetcher:
             self._known = KnownAddresses(store, time.time)
             async with (
                 open_session(self._reach, connections=settings.fetcher_connections) as session,
-                opt_out_service(
-                    settings.fetcher_opt_out_service, settings.fetcher_opt_out_key.get_secret_value()
+                asking(
+                    settings.fetcher_opt_out_service, settings.fetcher_opt_out_key.get_secret_value(), OPT_OUT
                 ) as opt_out,
+                asking(
+                    settings.fetcher_bad_hashes_service, settings.fetcher_bad_hashes_key.get_secret_value(), BAD_HASHES
+                ) as bad_hashes,
             ):
                 web = WebClient(session, self._reach, settings.fetcher_timeout_seconds)
                 self._robots = robots_cache(web, settings)
@@ -86,6 +94,7 @@ class Fetcher:
                     self._known,
                     self.tombstones,
                     self._lists,
+                    BadHashes(self._digests, bad_hashes),
                     ByteBudget(settings.fetcher_body_bytes),
                     sandbox.decode_soon,
                     self._shell.send,
@@ -116,6 +125,15 @@ class Fetcher:
     def _is_known(self, address: WebAddress) -> bool:
         """A redirect to a known address ends the visit there; so does one to a forgotten address, which is refused."""
         return self._known.find(address.url_id) is not None or self.tombstones.of_address(address) is not None
+
+
+def fetchers_reach(settings: FetcherSettings) -> Reach:
+    return load_reach(
+        settings,
+        allow_loopback=settings.fetcher_allow_loopback,
+        ports=settings.fetcher_ports,
+        local_servers=settings.fetcher_local_servers,
+    )
 
 
 def patience(settings: FetcherSettings) -> Patience:
@@ -169,7 +187,7 @@ def policy(settings: FetcherSettings) -> Policy:
 
 def build(settings: FetcherSettings) -> Shell:
     """The service, wired and not yet running."""
-    reach = load_reach(settings, allow_loopback=settings.fetcher_allow_loopback)
+    reach = fetchers_reach(settings)
     user_agent(reach.contact)
     shell = Shell("fetcher", settings)
     fetcher = Fetcher(shell, settings, reach)

@@ -46,6 +46,8 @@ class FetcherSettings(Settings):
         default_factory=lambda: dict(WIKIMEDIA), description="host keys with terms of their own"
     )
     fetcher_allow_loopback: bool = Field(False, description="fetch from localhost and 127.0.0.1, ports from 1024 on")
+    fetcher_local_servers: tuple[str, ...] = Field((), description="HOST:PORT in private nets that may be fetched from")
+    fetcher_ports: tuple[int, ...] = Field((80, 443), description="of hosts of the Internet")
     fetcher_backoff_seconds: float = Field(60.0, gt=0, description="first back-off of a host, doubled each time")
     fetcher_max_backoff_seconds: float = Field(DAY, gt=0)
     fetcher_forgive_seconds: float = Field(1800.0, gt=0, description="quiet time after which back-off starts anew")
@@ -65,6 +67,9 @@ class FetcherSettings(Settings):
     fetcher_opt_out_file: Path | None = Field(None, description="opted-out hosts, addresses and ADDRESS*, one a line")
     fetcher_opt_out_service: str = Field("", description="asked by POST whether owners of addresses opted out")
     fetcher_opt_out_key: SecretStr = Field(SecretStr(""), description="Authorization header for that service")
+    fetcher_bad_hashes_file: Path | None = Field(None, description="MD5, SHA-1, SHA-256 of what is never kept")
+    fetcher_bad_hashes_service: str = Field("", description="asked by POST whether a SHA-256 is known to be bad")
+    fetcher_bad_hashes_key: SecretStr = Field(SecretStr(""), description="Authorization header for that service")
     fetcher_licenses: tuple[str, ...] = Field((), description="the only licences that are taken, as cc0, by, by-sa")
     fetcher_robots_seconds: float = Field(DAY, gt=0, le=DAY, description="how long a robots.txt is believed")
 

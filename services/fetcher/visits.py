@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 
 from entityflow.addresses import BadAddress, WebAddress, parse_address
 from entityflow.http import FetchFailed, Response, WebClient
+from entityflow.metrics import FETCH_ANSWERS, FETCH_DENIALS, FETCH_SECONDS
 from entityflow.records import Host
 from services.fetcher.bodies import Lease, check_head, unpacked
 from services.fetcher.lists import OperatorLists
-from services.fetcher.opt_out import OptOutService
 from services.fetcher.pace import Terms
 from services.fetcher.permission import Judgement, judge_answer
 from services.fetcher.politeness import Hosts, HostState
+from services.fetcher.questions import Questions, Unanswered
 from services.fetcher.retry_after import retry_after_seconds
 from services.fetcher.robots import Robots
 from services.fetcher.robots_cache import THROTTLED, AskedForPatience, RobotsCache
@@ -37,6 +38,7 @@ class Visit:
     evidence: list[str] = field(default_factory=list)
     milliseconds: dict[str, float] = field(default_factory=dict)
     body: bytes | None = None
+    image_id: str | None = None
     moved_to: WebAddress | None = None
     failure: FetchFailed | None = None
     wait_seconds: float = 0.0
@@ -48,8 +50,11 @@ class Visit:
         try:
             yield
         finally:
-            spent = (time.perf_counter() - began) * 1000
-            self.milliseconds[step] = round(self.milliseconds.get(step, 0.0) + spent, 3)
+            self.spent(step, time.perf_counter() - began)
+
+    def spent(self, step: str, seconds: float) -> None:
+        FETCH_SECONDS.labels(step).observe(seconds)
+        self.milliseconds[step] = round(self.milliseconds.get(step, 0.0) + seconds * 1000, 3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +84,7 @@ class Visitor:
         clock: Callable[[], float],
         is_known: Callable[[WebAddress], bool],
         lists: OperatorLists | None = None,
-        opt_out: OptOutService | None = None,
+        opt_out: Questions | None = None,
     ) -> None:
         self._web, self._hosts, self._robots, self._limits = web, hosts, robots, limits
         self._clock, self._is_known = clock, is_known
@@ -95,7 +100,7 @@ class Visitor:
         terms = self._limits.terms_of(address.host_key, local=self._web.reach.is_local(address))
         arrived = time.perf_counter()
         async with self._hosts.turn(address.host_key, terms) as state:
-            visit.milliseconds["wait"] = round((time.perf_counter() - arrived) * 1000, 3)
+            visit.spent("wait", time.perf_counter() - arrived)
             try:
                 await self._follow(visit, address, hops, lease, state)
             except FetchFailed as failure:
@@ -149,11 +154,18 @@ class Visitor:
 
     async def _obey_lists(self, visit: Visit, address: WebAddress) -> None:
         refused = self._lists.refusal(address)
-        if refused is None and self._opt_out and await self._opt_out.opted_out(address):
+        if refused is None and await self._is_opted_out(address):
             refused = Judgement("opted-out", ("opt-out service: this address",))
         if refused is not None:
+            FETCH_DENIALS.labels("list").inc()
             visit.evidence += refused.evidence
             raise FetchFailed(refused.reason or "", refused.evidence[0])
+
+    async def _is_opted_out(self, address: WebAddress) -> bool:
+        try:
+            return self._opt_out is not None and await self._opt_out.ask(address.request)
+        except Unanswered as exc:
+            raise FetchFailed("opt-out-unknown", str(exc), transient=True) from exc
 
     async def _obey_robots(self, visit: Visit, address: WebAddress, state: HostState) -> Robots:
         robots = self._robots.known(address)
@@ -165,6 +177,7 @@ class Visitor:
             raise FetchFailed(robots.unavailable, robots.source, transient=True)
         state.pace.declared(robots.crawl_delay)
         if (refusal := robots_refusal(robots, address)) is not None:
+            FETCH_DENIALS.labels("robots").inc()
             visit.evidence.append(refusal[1])
             raise FetchFailed(refusal[0], refusal[1])
         visit.evidence.append(f"{robots.source}: allowed" if robots.rules else robots.source)
@@ -222,6 +235,7 @@ class Visitor:
         state: HostState,
         rule: TdmRule | None,
     ) -> str | None:
+        FETCH_ANSWERS.labels("429" if response.status == 429 else f"{response.status // 100}xx").inc()
         if response.status in THROTTLED:
             self._block(visit, address, state, "throttled", response.headers.get("Retry-After"))
         moved = 300 <= response.status < 400 and response.status != 304
@@ -232,6 +246,7 @@ class Visitor:
         judgement = judge_answer(response.headers.items(), rule)
         visit.evidence += judgement.evidence
         if judgement.reason:
+            FETCH_DENIALS.labels("answer").inc()
             raise FetchFailed(judgement.reason, "; ".join(judgement.evidence)[:200])
         if moved:
             return response.location

@@ -103,6 +103,18 @@ async def test_time_is_bounded_however_slowly_bytes_come(server: FaultServer, we
     assert await reason_of(web, "http://pics.test/a") == ("timeout", True)
 
 
+async def test_a_body_that_trickles_is_given_up_before_the_time_is_over(
+    server: FaultServer, web: WebClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("entityflow.http.SLOW_AFTER_SECONDS", 0.1)
+    server.on("/a", dripping(b"HTTP/1.1 200 OK\r\n\r\n", b"x", 0.05))
+
+    with pytest.raises(FetchFailed, match="bytes in") as failed:
+        await body_of(web, "http://pics.test/a")
+
+    assert (failed.value.reason, failed.value.transient) == ("timeout", True)
+
+
 async def test_bytes_are_bounded_with_and_without_a_promise(server: FaultServer, web: WebClient) -> None:
     server.on("/promised", answer(BODY))
     server.on("/endless", dripping(b"HTTP/1.1 200 OK\r\n\r\n", BODY, 0.01))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Network, IPv6Network
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from entityflow.addresses import BadAddress, is_private, is_public_ip, parse_address
+from entityflow.addresses import BadAddress, is_private, parse_address
+from entityflow.networks import SPECIAL, is_public_ip
 
 
 @pytest.mark.parametrize(
@@ -141,6 +144,39 @@ def test_politeness_goes_by_registrable_domain_and_port(text: str, key: str) -> 
 )
 def test_machines_of_our_own_net_are_recognised_in_every_form(text: str) -> None:
     assert is_private(parse_address(text).host)
+
+
+@pytest.mark.parametrize("network", SPECIAL, ids=str)
+def test_no_address_of_a_special_range_is_public(network: IPv4Network | IPv6Network) -> None:
+    inside = [network[0], network[-1], network[network.num_addresses // 2]]
+    carried = {"::ffff:0:0/96", "64:ff9b::/96"}
+
+    assert not any(is_public_ip(str(ip)) for ip in inside if str(network) not in carried)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "::ffff:127.0.0.1",
+        "::127.0.0.1",
+        "::8.8.8.8",
+        "64:ff9b::7f00:1",
+        "2002:7f00:1::",
+        "2001:0:7f00:1::1",
+        "fe80::1%eth0",
+        "2606:4700::1111%2",
+        "64:ff9b:1::808:808",
+        "100.127.255.255",
+        "::ffff:0:0",
+    ],
+)
+def test_wrapped_tunnelled_and_scoped_addresses_do_not_hide_a_private_one(address: str) -> None:
+    assert not is_public_ip(address)
+
+
+def test_a_public_address_behind_a_translator_is_public() -> None:
+    assert is_public_ip("64:ff9b::808:808")
+    assert is_public_ip("::ffff:8.8.8.8")
 
 
 def test_public_hosts_are_not_private() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from entityflow.reasons import REASONS
 from entityflow.records import Address, Image, License, Original, Outcome, Url
 from entityflow.stage import Message, Received, Send
 from entityflow.tombstones import Tombstones, tombstone_of
+from services.fetcher.bad_hashes import BadHashes
 from services.fetcher.bodies import ByteBudget, Lease
 from services.fetcher.candidates import Candidates, Policy
 from services.fetcher.known import KnownAddresses
@@ -73,11 +75,13 @@ class Bench:
         self.tombstones = Tombstones()
         self.lists = lists
         self.sent: list[Send] = []
+        self.decoded: list[bytes] = []
         self.candidates = Candidates(
             self.web,  # type: ignore[arg-type]
             self.known,
             self.tombstones,
             self.lists,
+            BadHashes(frozenset((hashlib.sha1(b"bad").digest(),))),
             ByteBudget(1000),
             self._decode,
             self._send,
@@ -90,6 +94,7 @@ class Bench:
         self.tombstones.learn(tombstone.id, tombstone)
 
     async def _decode(self, data: bytes) -> StoredPicture:
+        self.decoded.append(data)
         if data == b"junk":
             raise BadPicture("truncated")
         return StoredPicture(b"stored", "JPEG", 3, 2, Original(width=3, height=2, bytes=len(data), format="PNG"))
@@ -323,3 +328,12 @@ async def test_a_licence_is_of_the_candidate_and_not_of_its_address() -> None:
     assert refused.record.result == "license-refused"
     assert taken == []
     assert [send.topic for send in bench.sent] == ["image", "address"]
+
+
+async def test_of_a_known_bad_picture_an_id_is_kept_and_no_byte(bench: Bench) -> None:
+    ended = only(await bench.step(b"bad"))
+
+    assert isinstance(ended.record, Outcome)
+    assert (ended.record.result, ended.record.image_id) == ("known-bad", image_id(b"bad"))
+    assert [send.topic for send in bench.sent] == ["address"]
+    assert bench.decoded == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 from pathlib import Path
 
@@ -10,11 +11,11 @@ import pytest
 
 from entityflow.addresses import parse_address
 from entityflow.errors import Retryable, UsageError
-from entityflow.http import FetchFailed
 from entityflow.records import License
+from services.fetcher.bad_hashes import BadHashes, load_digests
 from services.fetcher.lists import OperatorLists, license_name, load_lists
-from services.fetcher.opt_out import MAX_ADDRESSES, OptOutService, parse_answer
 from services.fetcher.permission import Judgement
+from services.fetcher.questions import BAD_HASHES, MAX_KEYS, OPT_OUT, Questions, Unanswered
 
 
 def lists(tmp_path: Path, denied: str = "", opted: str = "", licenses: tuple[str, ...] = ()) -> OperatorLists:
@@ -112,24 +113,49 @@ class Service:
 
 async def test_many_addresses_are_asked_in_one_request() -> None:
     service = Service("http://p.example/7")
-    asking = OptOutService(service)
+    questions = Questions(service, OPT_OUT)
 
-    said = await asyncio.gather(*(asking.opted_out(parse_address(f"http://p.example/{n}")) for n in range(1500)))
+    said = await asyncio.gather(*(questions.ask(f"http://p.example/{n}") for n in range(1500)))
 
     assert [n for n, out in enumerate(said) if out] == [7]
-    assert [len(urls) for urls in service.calls] == [MAX_ADDRESSES, 500]
+    assert [len(urls) for urls in service.calls] == [MAX_KEYS, 500]
 
 
-@pytest.mark.parametrize(
-    ("service", "url"), [(Service(away=True), "http://p.example/a"), (Service(), "http://p.example/left")]
-)
-async def test_without_an_answer_nothing_is_allowed(service: Service, url: str) -> None:
-    with pytest.raises(FetchFailed) as failed:
-        await OptOutService(service).opted_out(parse_address(url))
-
-    assert (failed.value.reason, failed.value.transient) == ("opt-out-unknown", True)
+@pytest.mark.parametrize(("service", "key"), [(Service(away=True), "http://p.example/a"), (Service(), "left out")])
+async def test_without_an_answer_nothing_is_said(service: Service, key: str) -> None:
+    with pytest.raises(Unanswered):
+        await Questions(service, OPT_OUT).ask(key)
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"urls": 3}', b'{"urls": [{"url": "x"}]}', b"\xff"])
 def test_a_strange_answer_says_nothing(body: bytes) -> None:
-    assert parse_answer(body) == {}
+    assert OPT_OUT.parse(body) == {}
+
+
+async def test_a_bad_picture_is_known_by_any_of_its_hashes(tmp_path: Path) -> None:
+    bodies = (b"one", b"two", b"three")
+    words = [hashlib.new(name, body).hexdigest() for name, body in zip(("md5", "sha1", "sha256"), bodies, strict=True)]
+    (tmp_path / "bad").write_text(f"# list of May\n{words[0].upper()} remark\n\n{words[1]}\n{words[2]}\n")
+
+    bad = BadHashes(load_digests(tmp_path / "bad"))
+
+    assert [await bad.holds(body, "-") for body in (*bodies, b"four")] == [True, True, True, False]
+
+
+async def test_a_service_of_bad_hashes_is_asked_by_sha256() -> None:
+    async def post(body: bytes) -> bytes:
+        return json.dumps(
+            {"hashes": [{"hash": key, "match": key == "b" * 64} for key in body.decode().split()]}
+        ).encode()
+
+    bad = BadHashes(service=Questions(post, BAD_HASHES))
+
+    assert await bad.holds(b"", "b" * 64)
+    assert not await bad.holds(b"", "c" * 64)
+
+
+def test_a_hash_that_is_none_is_named(tmp_path: Path) -> None:
+    (tmp_path / "bad").write_text("# ok\nabc\n")
+
+    with pytest.raises(UsageError, match="line 2: 'abc'"):
+        load_digests(tmp_path / "bad")
