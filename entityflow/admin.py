@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ from entityflow.topics import DAY_MS, DLQ_RETENTION_DAYS, Topic, dead_letter_top
 
 REQUEST_SECONDS = 5.0
 PATIENCE_SECONDS = 30.0
+LEADERS_SECONDS = 0.2
 # a topic just made has no leaders yet, and a broker just started no group coordinator
 SETTLING = {
     KafkaError._NOENT,
@@ -99,6 +101,14 @@ class Admin:
         """The partition count of each topic that exists."""
         return {name: len(described.partitions) for name, described in self._described(topics).items()}
 
+    def led(self, topics: Iterable[str]) -> bool:
+        """Whether all topics exist and every partition of them has a leader."""
+        asked = list(topics)
+        found = self._described(asked)
+        return len(found) == len(asked) and all(
+            place.leader is not None for described in found.values() for place in described.partitions
+        )
+
     def _described(self, topics: Iterable[str]) -> dict[str, Any]:
         names = {self.settings.topic_name(topic): topic for topic in topics}
         if not names:
@@ -159,24 +169,31 @@ class Admin:
 
     def committed(self, group: str, topic: str) -> dict[int, int]:
         """Committed offset by partition; partitions without one are left out."""
+        return {at.partition: at.offset for at in self._committed(group, topic)}
+
+    def notes(self, group: str, topic: str) -> dict[int, str]:
+        """What lies beside the committed offsets, by partition."""
+        return {at.partition: at.metadata or "" for at in self._committed(group, topic)}
+
+    def _committed(self, group: str, topic: str) -> list[TopicPartition]:
         name = self.settings.topic_name(topic)
         places = [TopicPartition(name, partition) for partition in range(self.partitions([topic]).get(topic, 0))]
         if not places:
-            return {}
+            return []
         found = self._ask(lambda: self._of_group(group).committed(places, REQUEST_SECONDS))
-        return {at.partition: at.offset for at in _told(found, group) if at.offset >= 0}
+        return [at for at in _told(found, group) if at.offset >= 0]
 
     def _of_group(self, group: str) -> GroupOffsets:
         if group not in self._groups:
             self._groups[group] = GroupOffsets(self.settings, group)
         return self._groups[group]
 
-    def commit(self, group: str, topic: str, offsets: Mapping[int, int]) -> None:
-        """Set offsets of a group that has no member on these partitions."""
+    def commit(self, group: str, topic: str, offsets: Mapping[int, int], note: str = "") -> None:
+        """Set offsets of a group that has no member on these partitions; `note` lies beside each."""
         if not offsets:
             return
         name = self.settings.topic_name(topic)
-        places = [TopicPartition(name, partition, offset) for partition, offset in offsets.items()]
+        places = [TopicPartition(name, partition, offset, metadata=note) for partition, offset in offsets.items()]
         asked = [ConsumerGroupTopicPartitions(self.settings.group_name(group), places)]
 
         def alter() -> list[TopicPartition]:
@@ -269,9 +286,24 @@ def create_topics(settings: Settings) -> list[str]:
     ]
     new += [(name, count, _dead_letter_configuration(settings)) for name, count in letters.items() if name not in there]
     made = admin.create(new)
+    if made:
+        admin = _client_that_knows(settings, counts)
     for topic in wanted.values():
         _begin_groups(admin, topic, counts[topic.name])
     return made
+
+
+def _client_that_knows(settings: Settings, topics: Iterable[str]) -> Admin:
+    """A client that has heard of topics with all their leaders.
+
+    One that asked while they did not exist yet, or no more, believes that for 30 s, whatever it is told by then.
+    """
+    due = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        admin = Admin(settings)
+        if admin.led(topics) or time.monotonic() > due:
+            return admin
+        time.sleep(LEADERS_SECONDS)
 
 
 def _dead_letter_configuration(settings: Settings) -> dict[str, str]:

@@ -7,7 +7,7 @@ is in flight, and an event left over from before a rebalance counts as done. `Pr
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import faust
@@ -28,9 +28,13 @@ Committable = Callable[[TP], int | None]  # the next offset to commit of a parti
 
 
 class LosslessApp(faust.App):
-    """An app whose offsets are named by `committable`. It has no tables, so it needs no folder."""
+    """An app whose offsets are named by `committable`. It has no tables, so it needs no folder.
+
+    notes: what lies beside a committed offset, by the topic's name on the broker.
+    """
 
     committable: Committable
+    notes: Mapping[str, str]
 
     def _new_transport(self) -> Any:
         transport = super()._new_transport()
@@ -41,8 +45,26 @@ class LosslessApp(faust.App):
         return
 
 
+class NotingThread(driver.AIOKafkaConsumerThread):
+    """Faust commits offsets without a word beside them; ours carry the topic's uuid."""
+
+    def _create_worker_consumer(self, transport: Any) -> Any:
+        consumer = super()._create_worker_consumer(transport)
+        plain, app = consumer.commit, self.app
+        assert isinstance(app, LosslessApp)
+
+        async def commit(offsets: Mapping[Any, Any]) -> None:
+            await plain({tp: at._replace(metadata=app.notes[tp.topic]) for tp, at in offsets.items()})
+
+        consumer.commit = commit
+        return consumer
+
+
 class PrefixConsumer(driver.Consumer):
     """Commits what the app's `committable` names, and never what Faust works out from acknowledgements."""
+
+    def _new_consumer_thread(self) -> Any:
+        return NotingThread(self, loop=self.loop, beacon=self.beacon)
 
     def _new_offset(self, tp: TP) -> int | None:
         self._acked[tp].clear()
@@ -52,7 +74,7 @@ class PrefixConsumer(driver.Consumer):
         return app.committable(tp)
 
 
-def make_app(service: str, settings: Settings, committable: Committable) -> LosslessApp:
+def make_app(service: str, settings: Settings, committable: Committable, uuids: Mapping[str, str]) -> LosslessApp:
     """The lossless profile: at least once, raw bytes, no web server, no table, no topic made by Faust."""
     app = LosslessApp(
         settings.group_name(service),
@@ -66,7 +88,7 @@ def make_app(service: str, settings: Settings, committable: Committable) -> Loss
         agent_supervisor=CrashingSupervisor,
         stream_buffer_maxsize=STREAM_BUFFER,
         stream_wait_empty=False,  # would wait for ever for a record that is not acknowledged
-        consumer_auto_offset_reset="earliest",  # never used: every start checks the committed offsets
+        consumer_auto_offset_reset="none",  # every start checks the committed offsets; what goes later crashes
         consumer_max_fetch_size=MAX_MESSAGE_BYTES,
         consumer_group_instance_id=settings.group_instance_id or None,  # "" would count as static
         producer_max_request_size=MAX_MESSAGE_BYTES,
@@ -79,6 +101,7 @@ def make_app(service: str, settings: Settings, committable: Committable) -> Loss
         autodiscover=False,
     )
     app.committable = committable
+    app.notes = {settings.topic_name(topic): uuid for topic, uuid in uuids.items()}
     return app
 
 

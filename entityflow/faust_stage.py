@@ -19,22 +19,33 @@ import faust
 import structlog
 from faust.types import TP
 
-from entityflow.admin import Admin, require_topics
+from entityflow.admin import require_topics
 from entityflow.errors import LossDetected, Rejected, Retryable, UserError
 from entityflow.faust_app import make_app, raw_topic
+from entityflow.faust_offsets import check_offsets
 from entityflow.health import Health, serve_health
 from entityflow.kafka import Headers
 from entityflow.logs import configure_logs
-from entityflow.metrics import CONSUMED, DEAD_LETTERS, IN_FLIGHT_RECORDS, PRODUCED, RETRIES, SKIPPED, STEP_SECONDS
+from entityflow.metrics import (
+    CONSUMED,
+    DEAD_LETTERS,
+    GUARDED,
+    IN_FLIGHT_RECORDS,
+    PRODUCED,
+    RETRIES,
+    STEP_SECONDS,
+)
 from entityflow.settings import Settings
 from entityflow.signals import stop_on_signals
 from entityflow.stage.deadletter import RejectionLimit, Tries, dead_letter_headers
 from entityflow.stage.guard import RetentionGuard
 from entityflow.stage.intake import BACKOFF_SECONDS, decoded
+from entityflow.stage.lookout import Lookout
 from entityflow.stage.mapping import Step
 from entityflow.stage.messages import Message, Received
 from entityflow.stage.partitions import odd_headers
 from entityflow.stage.producing import CURRENT, Sender
+from entityflow.stage.seen import ACCEPT, recognise
 from entityflow.stage.table import Apply, Table
 from entityflow.stage.tracker import OffsetTracker
 from entityflow.topics import load_topics
@@ -113,8 +124,8 @@ class FaustStage:
     async def _until_stop(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._input_wanted = asyncio.Event()
-        self._uuids = await asyncio.to_thread(require_topics, self.settings, self._steps)
-        await asyncio.to_thread(check_offsets, self.service, self.settings, list(self._steps))
+        self._uuids = await asyncio.to_thread(self._topics)
+        await asyncio.to_thread(check_offsets, self.service, self.settings, self._uuids)
         server = serve_health(self.health, self.settings.metrics_bind, self.settings.metrics_port)
         self._log.info("service_started", health=f"http://{self.settings.metrics_bind}:{server.server_port}")
         try:
@@ -130,8 +141,15 @@ class FaustStage:
             server.server_close()
             self._log.info("service_stopped", failed=self._error is not None)
 
+    def _topics(self) -> dict[str, str]:
+        """The uuid of each topic that is mapped; raises UserError where one that is read is missing or made anew."""
+        tables = [table.topic for table in self._tables]
+        uuids = require_topics(self.settings, dict.fromkeys([*self._steps, *tables]))
+        recognise(self.service, self.settings, uuids)
+        return {topic: uuids[topic] for topic in self._steps}
+
     async def _serve(self) -> None:
-        app = make_app(self.service, self.settings, self._committable)
+        app = make_app(self.service, self.settings, self._committable, self._uuids)
         self._assignment = app.consumer.assignment
         self._sender = FaustSender(self.service, self.settings, app)
         for topic, (step, concurrency) in self._steps.items():
@@ -146,20 +164,39 @@ class FaustStage:
             await app.stop()
 
     async def _until_stopped(self, app: faust.App) -> None:
-        guard, due = RetentionGuard(self.service, self.settings), 0.0
+        guard = RetentionGuard(self.service, self.settings)
+        lookout = Lookout(guard, self._same_topics, self.settings.guard_seconds, self._told)
         while not self._stop.is_set():
             if app.crashed:
                 self._fail(app.crash_reason or RuntimeError("Faust crashed"), None)
                 break
-            if time.monotonic() >= due:
-                due = time.monotonic() + self.settings.guard_seconds
-                self._guarded = await asyncio.to_thread(guard.behind)
-                (self._input_wanted.clear if self._guarded else self._input_wanted.set)()
+            try:
+                await lookout.look()
+            except UserError as exc:
+                self._fail(exc, None)
+                break
+            (self._input_wanted.clear if lookout.wait else self._input_wanted.set)()
             self.health.beat()
             try:
                 await asyncio.wait_for(self._stop.wait(), BEAT_SECONDS)
             except TimeoutError:
                 continue
+
+    def _same_topics(self) -> None:
+        now = require_topics(self.settings, self._uuids)
+        for topic, uuid in self._uuids.items():
+            if now[topic] != uuid:
+                raise LossDetected(
+                    f"{self.settings.topic_name(topic)} was made anew under group"
+                    f" {self.settings.group_name(self.service)}: uuid {uuid} before, {now[topic]} now",
+                    hint=ACCEPT,
+                )
+
+    def _told(self, waits_for: str | None) -> None:
+        self._guarded = waits_for
+        self._log.warning("guard", waits_for=waits_for)
+        for topic in self._steps:
+            GUARDED.labels(self.service, topic).set(waits_for is not None)
 
     # --- one stream ---
 
@@ -306,29 +343,3 @@ class FaustStage:
     def _status(self) -> dict[str, Any]:
         reads = list(self._steps)
         return {"service": self.service, "reads": reads, "guarded": self._guarded, "ready": self.health.ready}
-
-
-def check_offsets(group: str, settings: Settings, topics: list[str]) -> None:
-    """Every partition must have a committed offset that the topic still holds; raises LossDetected otherwise.
-
-    With `accept_loss` the group is moved to the first record there is, and what was skipped is counted.
-    """
-    admin, log = Admin(settings), structlog.get_logger()
-    counts = admin.partitions(topics)
-    for topic in topics:
-        places = [(topic, partition) for partition in range(counts[topic])]
-        done, low, high = admin.committed(group, topic), admin.starts(places), admin.ends(places)
-        lost = {p: low[topic, p] for _, p in places if not low[topic, p] <= done.get(p, -1) <= high[topic, p]}
-        if lost and not settings.accept_loss:
-            partition = min(lost)
-            raise LossDetected(
-                f"records are gone: group {settings.group_name(group)}, partition {partition} of"
-                f" {settings.topic_name(topic)}: committed {done.get(partition, 'nothing')},"
-                f" the topic holds {low[topic, partition]} to {high[topic, partition]}",
-                hint="ENTITYFLOW_ACCEPT_LOSS=true goes on at the first record there is, and counts what was skipped",
-            )
-        if lost:
-            skipped = sum(max(0, at - max(0, done.get(partition, 0))) for partition, at in lost.items())
-            SKIPPED.labels(group, topic).inc(skipped)
-            log.error("loss_accepted", topic=topic, partitions=sorted(lost), skipped=skipped)
-            admin.commit(group, topic, lost)

@@ -14,6 +14,8 @@ DEAD_LETTERS = Counter("entityflow_dead_letters", "Records that became dead lett
 RETRIES = Counter("entityflow_retries", "Attempts that will be made again", ["service", "topic", "reason"])
 # counter: records skipped because their offsets were gone and --accept-loss was given
 SKIPPED = Counter("entityflow_skipped", "Records lost to retention and skipped on request", ["service", "topic"])
+# counter: partitions and topics whose loss was accepted, however many records it was
+LOSSES = Counter("entityflow_losses_accepted", "Losses that were gone on from on request", ["service", "topic"])
 # histogram: from taking a record to the acknowledgement of all it led to, in seconds
 STEP_SECONDS = Histogram(
     "entityflow_step_seconds",

@@ -35,6 +35,9 @@ class MemoryBroker:
     def uuids(self, topics: Iterable[str]) -> dict[str, str]:
         return {topic: f"uuid-of-{topic}" for topic in topics if self.log(topic)}
 
+    def recognise(self, _service: str, _uuids: Mapping[str, str]) -> None:
+        """Its topics are never made anew."""
+
     def log(self, topic: str) -> list[list[Stored]]:
         name = self.settings.topic_name(topic)
         if name not in self.logs:

@@ -17,12 +17,16 @@ from entityflow.errors import UsageError, UserError
 from entityflow.settings import Settings, load_settings
 
 TRIM_SECONDS = 60.0
+ACCEPT_LOSS = "ENTITYFLOW_ACCEPT_LOSS"
 
 
 def run(
     services: Annotated[list[str] | None, typer.Argument(help="Names of services, as in services/.")] = None,
     every: Annotated[bool, typer.Option("--all", help="All ten services.")] = False,
     directory: Annotated[Path | None, typer.Option("--dir", help="Folder of the local stack.")] = None,
+    accept_loss: Annotated[
+        bool, typer.Option("--accept-loss", help="Go on where offsets or topics are gone, and count what was lost.")
+    ] = False,
 ) -> None:
     """Run services until Ctrl-C; what crashes is started again.
 
@@ -35,7 +39,7 @@ def run(
         raise UsageError("no service is named", hint=f"--all, or one of: {', '.join(SERVICES)}")
     settings = load_settings(Settings)
     check_servers(settings)
-    raise typer.Exit(asyncio.run(_run(names, settings, directory or settings.stack_dir)))
+    raise typer.Exit(asyncio.run(_run(names, settings, directory or settings.stack_dir, accept_loss)))
 
 
 def check_servers(settings: Settings) -> None:
@@ -49,10 +53,10 @@ def check_servers(settings: Settings) -> None:
     Objects(settings).ensure_bucket()
 
 
-async def _run(names: list[str], settings: Settings, directory: Path) -> int:
+async def _run(names: list[str], settings: Settings, directory: Path, accept_loss: bool) -> int:
     supervisor = Supervisor(directory, say)
     with stop_when_asked(supervisor, say) as asked:
-        supervisor.start(names)
+        supervisor.start(names, {ACCEPT_LOSS: "true"} if accept_loss else None)
         say(f"{len(names)} services; logs in {directory / 'logs'}; Ctrl-C stops")
         beside = [asyncio.create_task(tell(supervisor.addresses, say)), asyncio.create_task(keep_small(settings))]
         ends = (asked.wait(), supervisor.gave_up.wait(), _all_ended(supervisor, names))

@@ -66,6 +66,9 @@ class Broker(Protocol):
     def uuids(self, topics: Iterable[str]) -> dict[str, str]:
         """The uuid of each topic; raises UserError that names the first one missing."""
 
+    def recognise(self, service: str, uuids: Mapping[str, str]) -> None:
+        """Raises LossDetected where a topic is not the one that the service saw at its last start."""
+
     def producer(self, on_fatal: OnFatal) -> Producer: ...
 
     def consumer(self, reading: Reading) -> Consumer: ...

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 import structlog
 
 from entityflow.codec import decode
-from entityflow.errors import CodecError, Rejected, Retryable
+from entityflow.errors import CodecError, LossDetected, Rejected, Retryable
 from entityflow.metrics import CONSUMED, DEAD_LETTERS, GUARDED, IN_FLIGHT_BYTES, IN_FLIGHT_RECORDS, RETRIES
 from entityflow.records import Record
 from entityflow.stage.broker import Reading
 from entityflow.stage.deadletter import RejectionLimit, Tries, dead_letter_headers
+from entityflow.stage.lookout import Lookout
 from entityflow.stage.messages import Message
+from entityflow.stage.seen import ACCEPT
 from entityflow.topics import load_topics
 
 if TYPE_CHECKING:
@@ -38,10 +40,8 @@ class Intake(ABC):
         self._limit = RejectionLimit()
         self._taken = self._records = self._bytes = 0
         self._room = asyncio.Event()
-        self._guard_reason: str | None = None
-        self._guard_due = 0.0
-        guarded = group == shell.service
-        self._guard = shell.broker.guard(shell.service) if guarded else None
+        guard = shell.broker.guard(shell.service) if group == shell.service else None
+        self._lookout = Lookout(guard, self._same_topic, self.settings.guard_seconds, self._told)
 
     async def run(self, topic_uuid: str) -> None:
         """Until the shell stops: take, work, commit."""
@@ -77,7 +77,8 @@ class Intake(ABC):
             self.shell.fail(error)
 
     async def _take(self) -> list[Message]:
-        wait = await self._must_wait()
+        await self._lookout.look()
+        wait = self._lookout.wait is not None
         if not wait and self._full():
             self._room.clear()
             try:  # room usually comes within moments; a pause throws the client's prefetch away
@@ -91,16 +92,19 @@ class Intake(ABC):
             await self.partitions.resume()
         return await self.partitions.take(self._space(), TAKE_SECONDS)
 
-    async def _must_wait(self) -> bool:
-        if self._guard is None:
-            return False
-        if time.monotonic() >= self._guard_due:
-            self._guard_due = time.monotonic() + self.settings.guard_seconds
-            before, self._guard_reason = self._guard_reason, await asyncio.to_thread(self._guard.behind)
-            if before != self._guard_reason:
-                self.log.warning("guard", waits_for=self._guard_reason)
-                GUARDED.labels(self.shell.service, self.topic).set(self._guard_reason is not None)
-        return self._guard_reason is not None
+    def _same_topic(self) -> None:
+        now = self.shell.broker.uuids([self.topic])[self.topic]
+        if now != self.topic_uuid:
+            raise LossDetected(
+                f"{self.settings.topic_name(self.topic)} was made anew under group"
+                f" {self.settings.group_name(self.group)}: uuid {self.topic_uuid} before, {now} now;"
+                f" finished and not yet committed: {dict(self.finished())}",
+                hint=ACCEPT,
+            )
+
+    def _told(self, waits_for: str | None) -> None:
+        self.log.warning("guard", waits_for=waits_for)
+        GUARDED.labels(self.shell.service, self.topic).set(waits_for is not None)
 
     def _full(self) -> bool:
         return self._records >= self.max_records or self._bytes >= self.settings.in_flight_bytes

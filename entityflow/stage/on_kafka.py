@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from entityflow.admin import require_topics
 from entityflow.kafka import AckedProducer, OnFatal
@@ -11,6 +11,7 @@ from entityflow.stage.broker import Consumer, Guard, Reading
 from entityflow.stage.guard import RetentionGuard
 from entityflow.stage.partitions import Partitions
 from entityflow.stage.producing import Producer
+from entityflow.stage.seen import recognise
 
 
 class KafkaBroker:
@@ -21,6 +22,9 @@ class KafkaBroker:
 
     def uuids(self, topics: Iterable[str]) -> dict[str, str]:
         return require_topics(self._settings, topics)
+
+    def recognise(self, service: str, uuids: Mapping[str, str]) -> None:
+        recognise(service, self._settings, uuids)
 
     def producer(self, on_fatal: OnFatal) -> Producer:
         return AckedProducer(self._settings, on_fatal)

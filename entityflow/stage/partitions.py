@@ -17,10 +17,12 @@ from confluent_kafka import Message as RawMessage
 from entityflow.admin import Ask
 from entityflow.errors import LossDetected, UserError
 from entityflow.kafka import client_properties, consumer_properties
-from entityflow.metrics import ASSIGNED, REBALANCES, SKIPPED
+from entityflow.metrics import ASSIGNED, LOSSES, REBALANCES, SKIPPED
 from entityflow.settings import Settings
 from entityflow.stage.broker import Reading
+from entityflow.stage.marks import read_mark
 from entityflow.stage.messages import Message
+from entityflow.stage.seen import ACCEPT
 
 CALL_SECONDS = 30.0
 NO_OFFSET = -1001
@@ -171,19 +173,23 @@ class Partitions:
             if place.error:
                 raise UserError(f"offsets of {self.group} on {self._name}: {place.error.str()}")
             own = self._in_loop(self._reading.start(place.partition))
-            begin[place.partition] = self._existing(place.partition, place.offset if own is None else own)
+            mark = read_mark(place.metadata)
+            of_another = mark is not None and mark.topic_uuid != self.topic_uuid
+            begin[place.partition] = self._existing(place.partition, place.offset if own is None else own, of_another)
         return begin
 
-    def _existing(self, partition: int, offset: int) -> int:
+    def _existing(self, partition: int, offset: int, of_another_topic: bool) -> int:
         at = TopicPartition(self._name, partition)
         low, high = self._ask(lambda: self._consumer.get_watermark_offsets(at, timeout=CALL_SECONDS))
-        if low <= offset <= high:
+        if low <= offset <= high and not of_another_topic:
             return offset
         what = "no committed offset" if offset == NO_OFFSET else f"next offset {offset}"
+        what += " of a topic of this name that was deleted" if of_another_topic else ""
         if not self.settings.accept_loss:
             raise self._loss(partition, f"{what}, the topic holds {low} to {high}")
-        skipped = max(0, low - max(offset, 0))
+        skipped = 0 if of_another_topic else max(0, low - max(offset, 0))
         SKIPPED.labels(self.service, self.topic).inc(skipped)
+        LOSSES.labels(self.service, self.topic).inc()
         self._log.error("loss_accepted", partition=partition, was=offset, now=low, skipped=skipped)
         return low
 
@@ -191,7 +197,7 @@ class Partitions:
         group = self.settings.group_name(self.group)
         return LossDetected(
             f"records are gone: group {group}, partition {partition} of {self._name}: {what}",
-            hint="ENTITYFLOW_ACCEPT_LOSS=true goes on at the first record there is, and counts what was skipped",
+            hint=ACCEPT,
         )
 
     def _revoke(self, _consumer: Consumer, places: list[TopicPartition]) -> None:

@@ -139,7 +139,7 @@ class Shell:
 
     async def _until_stop(self) -> None:
         self._loop = asyncio.get_running_loop()
-        uuids = await asyncio.to_thread(self.broker.uuids, self._reads)
+        uuids = await asyncio.to_thread(self._topics)
         server = serve_health(self.health, self.settings.metrics_bind, self.settings.metrics_port)
         producer = self.broker.producer(self.fail)
         self.sender = Sender(self.service, self.settings, producer)
@@ -155,6 +155,12 @@ class Shell:
             server.shutdown()
             server.server_close()
             self._log.info("service_stopped", unacknowledged=left, failed=self.failed)
+
+    def _topics(self) -> dict[str, str]:
+        """The uuids of all topics that are read; raises UserError where one is missing or was made anew."""
+        uuids = self.broker.uuids(dict.fromkeys([*self._reads, *(table.topic for table in self.tables)]))
+        self.broker.recognise(self.service, uuids)
+        return uuids
 
     async def _serve(self, uuids: dict[str, str]) -> None:
         background: list[asyncio.Task[None]] = []

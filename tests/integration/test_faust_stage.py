@@ -17,6 +17,7 @@ from entityflow.records import Entity, Query
 from entityflow.settings import Settings
 from entityflow.stage import Message, Send, produce_all, read_topic
 from entityflow.topics import partition_of
+from tests.integration.test_shell import make_anew
 from tests.waiting import eventually
 
 SERVICE = Path(__file__).parent / "faust_service.py"
@@ -228,6 +229,40 @@ def test_a_loss_that_is_accepted_goes_on_at_the_first_record_there_is(settings: 
     start(ENTITYFLOW_ACCEPT_LOSS="true")
 
     eventually(lambda: len(queried(settings)) == 20)
+
+
+def test_a_topic_made_anew_while_the_service_was_away_stops_it(settings: Settings, start: Start) -> None:
+    publish(settings, *["lion"] * 5)
+    first = start()
+    eventually(lambda: committed(settings) == 5)
+    stop(first)
+    make_anew(settings, "entity")
+    publish(settings, "wolf", "bear")
+
+    process = start()
+    log = process.communicate(timeout=60)[1]
+
+    assert process.returncode == 1
+    assert "entity was made anew" in log
+    assert "partition" in log
+    start(ENTITYFLOW_ACCEPT_LOSS="true")
+    eventually(lambda: len(queried(settings)) == 7)
+
+
+def test_an_offset_carries_the_uuid_of_its_topic_and_counts_for_no_other(settings: Settings, start: Start) -> None:
+    publish(settings, *["lion"] * 5)
+    first = start()
+    eventually(lambda: committed(settings) == 5)
+    stop(first)
+    notes = Admin(settings).notes("query_builder", "entity")
+    assert set(notes.values()) == {Admin(settings).uuids(["entity"])["entity"]}
+    Admin(settings).commit("query_builder", "entity", dict(offsets(settings)), note="uuid-of-before")
+
+    process = start()
+    log = process.communicate(timeout=60)[1]
+
+    assert process.returncode == 1
+    assert "records are gone" in log
 
 
 def test_a_topic_that_is_missing_is_named(settings: Settings, start: Start) -> None:

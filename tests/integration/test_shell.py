@@ -1,6 +1,7 @@
 """The shell on a real broker, as processes that are killed, stopped, joined by others and fed with poison."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -9,11 +10,15 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient
 
-from entityflow.admin import Admin
+from entityflow.admin import Admin, create_topics
+from entityflow.errors import LossDetected
 from entityflow.records import Coverage, Entity, Fingerprint, Origin, Query
 from entityflow.settings import Settings
 from entityflow.stage import Send, produce_all, read_topic
+from entityflow.stage.seen import recognise
+from entityflow.topics import load_topics
 from tests.waiting import eventually
 
 APP = Path(__file__).parent / "shell_app.py"
@@ -209,8 +214,6 @@ def test_a_member_that_was_frozen_commits_nothing_of_what_another_has_taken_over
 
 
 def owners(settings: Settings) -> int:
-    from confluent_kafka.admin import AdminClient
-
     client = AdminClient({"bootstrap.servers": settings.kafka_bootstrap})
     group = settings.group_name("query_builder")
     described = client.describe_consumer_groups([group])[group].result(10)
@@ -234,7 +237,7 @@ def test_lost_offsets_stop_the_start_with_group_partition_and_offsets(settings, 
 
 def delete_first(settings: Settings) -> None:
     """Compacted topics refuse DeleteRecords: the policy is changed for this test."""
-    from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
+    from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
     name = settings.topic_name("entity")
     client = AdminClient({"bootstrap.servers": settings.kafka_bootstrap})
@@ -258,6 +261,100 @@ def test_accepted_loss_goes_on_at_the_first_record_there_is(settings, start):
 
     assert "loss_accepted" in log
     assert process.returncode == 0
+
+
+def test_a_topic_made_anew_while_the_service_was_away_stops_it_though_offsets_are_there(settings, start):
+    publish(settings, *["lion"] * 5)
+    first = start()
+    eventually(lambda: committed(settings) == 5)
+    stop(first)
+    make_anew(settings, "entity")
+    publish(settings, "wolf", "bear")
+
+    process = start()
+    log = ended(process)
+
+    assert process.returncode == 1
+    assert re.search(
+        r"entity was made anew .* group \S*query_builder, partition \d: committed 0, the topic holds 0 to", log
+    )
+    assert "--accept-loss" in log
+    assert "Traceback" not in log
+    start(ENTITYFLOW_ACCEPT_LOSS="true")
+    eventually(lambda: len(queried(settings)) == 7)
+
+
+def make_anew(settings: Settings, topic: str) -> None:
+    delete(settings, topic)
+    create_topics(settings)
+
+
+def delete(settings: Settings, topic: str) -> None:
+    name, client = settings.topic_name(topic), AdminClient({"bootstrap.servers": settings.kafka_bootstrap})
+    client.delete_topics([name])[name].result(10)
+    eventually(lambda: topic not in Admin(settings).uuids([topic]))
+
+
+def test_an_offset_that_was_committed_for_a_topic_since_deleted_is_none_of_this_one(settings, start):
+    publish(settings, *["lion"] * 10)
+    Admin(settings).commit("query_builder", "entity", {0: 1, 1: 1}, note="uuid-of-before")
+
+    process = start()
+    log = ended(process)
+
+    assert process.returncode == 1
+    assert "next offset 1 of a topic of this name that was deleted, the topic holds 0 to" in log
+    start(ENTITYFLOW_ACCEPT_LOSS="true")
+    eventually(lambda: len(queried(settings)) == 10)
+
+
+def test_a_topic_made_anew_under_a_running_service_stops_it(settings, start):
+    publish(settings, *["lion"] * 5)
+    process = start(ENTITYFLOW_GUARD_SECONDS="0.3")
+    eventually(lambda: committed(settings) == 5)
+
+    delete(settings, "entity")
+    entity = load_topics()["entity"]
+    Admin(settings).create([("entity", entity.small, entity.configuration(small=True))])
+
+    log = ended(process)
+    assert process.returncode == 1
+    assert "made anew" in log or "does not exist any more" in log or "records are gone" in log
+
+
+def test_a_table_made_anew_stops_the_service_that_knows_it(settings, start):
+    first = start("table")
+    eventually(lambda: owners(settings) == 1)
+    stop(first)
+    make_anew(settings, "coverage")
+
+    process = start("table")
+
+    log = ended(process)
+    assert process.returncode == 1
+    assert "coverage was made anew" in log
+
+
+def test_a_batch_stage_whose_topic_was_made_anew_stops(settings, start):
+    fingerprints(settings, 5)
+    first = start("batch")
+    eventually(lambda: len(answered(settings)) == 5)
+    stop(first)
+    make_anew(settings, "fingerprint")
+
+    process = start("batch")
+
+    log = ended(process)
+    assert process.returncode == 1
+    assert "fingerprint was made anew" in log
+
+
+def test_what_a_service_has_seen_survives_the_topic_that_it_is_kept_beside(settings):
+    recognise("index", settings, {"fingerprint": "old"})
+    make_anew(settings, "tombstone")
+
+    with pytest.raises(LossDetected, match="fingerprint was made anew \\(uuid old before, new now\\): group"):
+        recognise("index", settings, {"fingerprint": "new"})
 
 
 def test_a_topic_that_does_not_exist_is_named_with_the_cure(settings, start):
