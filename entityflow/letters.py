@@ -65,9 +65,9 @@ class Letter:
         return None if value is None else _text(value)
 
     @property
-    def own_headers(self) -> dict[str, bytes]:
-        """The headers of the original."""
-        return {name: value for name, value in self.message.headers.items() if not name.startswith("dlq-")}
+    def own_headers(self) -> list[tuple[str, bytes | None]]:
+        """The headers of the original exactly as they came, names that repeat and values that are missing too."""
+        return [(name, value) for name, value in self.message.given_headers if not name.startswith("dlq-")]
 
 
 @dataclass(frozen=True, slots=True)

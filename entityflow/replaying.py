@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from entityflow.admin import require_topics
+from entityflow.kafka import Headers
 from entityflow.letters import Letter, Letters, Original, Wanted, replayed_headers
 from entityflow.resending import Rate, Raw, Resender
 from entityflow.settings import Settings
 from entityflow.topics import load_topics
+
+ATTEMPT = "attempt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +60,9 @@ def message_again(letter: Letter) -> Raw:
     """The original message; only its `attempt` header counts the tries that it had since."""
     message, original = letter.message, letter.original
     assert original is not None
-    headers = {**letter.own_headers, "attempt": b"%d" % letter.attempts}
-    return letter.topic, message.key, message.value, list(headers.items()), original[1]
+    headers = [(name, value) for name, value in letter.own_headers if name != ATTEMPT]
+    attempt: tuple[str, bytes | None] = (ATTEMPT, b"%d" % letter.attempts)
+    return letter.topic, message.key, message.value, cast(Headers, [*headers, attempt]), original[1]
 
 
 def _marker(topic: str, letters: Iterable[Letter]) -> Raw:

@@ -43,8 +43,8 @@ def document(letter: Letter, replayed_at: float | None) -> dict[str, Any]:
             if name.startswith("dlq-") and name not in ("dlq-stack", "dlq-error-message")
         },
         "headers": {
-            printable(name, HEADER_CHARACTERS): printable_bytes(value, HEADER_CHARACTERS)
-            for name, value in letter.own_headers.items()
+            printable(name, HEADER_CHARACTERS): printable_bytes(value or b"", HEADER_CHARACTERS)
+            for name, value in letter.own_headers
         },
         "key": None if message.key is None else printable_bytes(message.key, HEADER_CHARACTERS),
         "bytes": None if message.value is None else len(message.value),

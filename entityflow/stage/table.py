@@ -18,7 +18,7 @@ from entityflow.kafka import OnFatal, reader
 from entityflow.records import Record
 from entityflow.settings import Settings
 from entityflow.stage.messages import Message
-from entityflow.stage.partitions import headers_of
+from entityflow.stage.partitions import headers_of, odd_headers
 
 Apply = Callable[[str, Record | None, Message], None]
 
@@ -180,7 +180,9 @@ def _message(raw: RawMessage, topic: str, uuid: str) -> Message:
     partition, offset = raw.partition(), raw.offset()
     if partition is None or offset is None:
         raise ValueError("a message without coordinates")
-    return Message(topic, partition, offset, raw.key(), raw.value(), headers_of(raw), raw.timestamp()[1], uuid)
+    headers = headers_of(raw)
+    odd = odd_headers(raw.headers(), headers)
+    return Message(topic, partition, offset, raw.key(), raw.value(), headers, raw.timestamp()[1], uuid, odd)
 
 
 def _record(message: Message) -> Record | None:

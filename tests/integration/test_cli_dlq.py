@@ -109,6 +109,19 @@ def test_a_replayed_letter_is_the_original_again_in_its_own_partition(settings: 
     assert message.headers == {"msg-id": QUERY.id.encode(), "attempt": b"3", "traceparent": b"00-abc"}
 
 
+def test_headers_that_repeat_or_have_no_value_go_back_as_they_came(settings: Settings) -> None:
+    producer = Producer({"bootstrap.servers": settings.kafka_bootstrap})
+    own: list[tuple[str, bytes | None]] = [("tag", b"one"), ("tag", b"two"), ("empty", None)]
+    place = [("dlq-partition", b"1"), ("dlq-offset", b"7"), ("dlq-topic-uuid", b"u")]
+    producer.produce(settings.topic_name("query-dlq"), encode(QUERY), b"key", headers=[*own, *place])  # type: ignore[list-item]
+    assert producer.flush(10) == 0
+
+    run_command(settings, "dlq", "replay")
+
+    (message,) = came_back(settings)
+    assert list(message.given_headers) == [*own, ("attempt", b"1")]
+
+
 def test_a_second_replay_sends_nothing_and_says_so(settings: Settings) -> None:
     bury(settings, original(7), original(8))
     run_command(settings, "dlq", "replay", "--offset", "7")
