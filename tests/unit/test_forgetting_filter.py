@@ -2,16 +2,20 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import cast
 
+from entityflow.objects import Objects
 from entityflow.records import Fingerprint, Image, Match, Outcome
 from entityflow.stage import Message, Received, Send
 from entityflow.tombstones import Tombstones, tombstone_of
 from services.filter.asking import Questions
 from services.filter.judging import Rules
+from services.filter.keeping import Examples
 from services.filter.names import Names
 from services.filter.picture_rules import PictureLimits
 from services.filter.service import Filter
 from services.filter.text_rules import TextLimits
+from tests.memory_objects import MemoryObjects
 from tests.unit.test_filter_judging import image
 
 PICTURE: Image = replace(image(), image_id="ab" * 32)  # type: ignore[no-untyped-call]
@@ -28,7 +32,8 @@ class Line:
         self._canonical = canonical
         self._questions = Questions(self._answer, 30)
         rules = Rules(PictureLimits(), TextLimits())
-        self._filter = Filter(rules, Names(rules), self._questions, 0.2, self.tombstones)
+        none_kept = Examples(lambda: cast(Objects, MemoryObjects()), self.tombstones, 0)
+        self._filter = Filter(rules, Names(rules), self._questions, 0.2, self.tombstones, none_kept)
 
     def forget(self, kind: str, text: str) -> None:
         made = tombstone_of(kind, text, at=1.0)
