@@ -40,7 +40,7 @@ BUDGET_SECONDS = 60.0
 CONNECT_SECONDS, READ_SECONDS = 5.0, 30.0
 CHUNK = 64 << 10  # what a broken answer may cost: the client gives no part of one
 SINGLE_PUT_LIMIT = 5 << 30
-PART_BYTES = 16 << 20  # the client holds three parts in memory; 10,000 parts are the most that S3 takes
+PART_BYTES = 8 << 20  # held in memory, one at a time; 10,000 parts are the most that S3 takes
 READ_BACK_BYTES = 1 << 20  # up to here every byte is read back: manifests are
 DIGEST = "sha256"  # user metadata: tells one's own object from another's
 MAX_KEY_BYTES = 1024
@@ -159,6 +159,7 @@ class Objects:
                 stream,
                 measured.size,
                 part_size=part_bytes,
+                num_parallel_uploads=1,
                 sse=condition,
                 metadata={DIGEST: measured.sha256},
             )
