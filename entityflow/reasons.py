@@ -34,6 +34,10 @@ REJECTIONS = {
     "unknown-provider": Reason(
         "A query names a provider that the domain file does not have.", "Add it under providers, or reset the topic."
     ),
+    "kills-process": Reason(
+        "The process died again and again with this record in work, the last time with nothing else.",
+        "Look at the record: entityflow dlq show; replay it when the service can bear it.",
+    ),
     "result-too-large": Reason(
         "A result was over the size limit of its topic.", "Lower the stored picture size or raise the topic's limit."
     ),

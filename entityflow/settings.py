@@ -63,6 +63,9 @@ class Settings(BaseSettings):
     commit_seconds: float = Field(1.0, gt=0)
     session_timeout_seconds: float = Field(30.0, gt=0)
     group_instance_id: str = Field("", description="static member id, where a StatefulSet runs")
+    alone_seconds: float = Field(
+        30.0, gt=0, description="how long one record is in work by itself, where processes have died; then others go on"
+    )
     guard_seconds: float = Field(30.0, gt=0, description="how often guarding groups are looked at")
     guard_backlog_bytes: int = Field(
         0, ge=0, description="unread bytes of a topic below at which input waits; 0 = only its retention counts"

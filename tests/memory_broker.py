@@ -12,6 +12,7 @@ from entityflow.errors import UserError
 from entityflow.kafka import Headers, OnAcknowledged, OnFatal
 from entityflow.settings import Settings
 from entityflow.stage.broker import Reading
+from entityflow.stage.marks import read_mark
 from entityflow.stage.messages import Message
 from entityflow.topics import load_topics, partition_of
 
@@ -26,6 +27,7 @@ class MemoryBroker:
     partitions: int = 2
     logs: dict[str, list[list[Stored]]] = field(default_factory=dict)
     commits: dict[tuple[str, str], dict[int, int]] = field(default_factory=lambda: defaultdict(dict))
+    notes: dict[tuple[str, str, int], str] = field(default_factory=dict)  # beside the offset of a group on a partition
 
     def __post_init__(self) -> None:
         for topic in load_topics().values():
@@ -97,6 +99,7 @@ class MemoryConsumer:
         self._reading = reading
         self._log = broker.log(reading.topic)
         self._commits = broker.commits[reading.group, reading.topic]
+        self._notes = broker.notes
         self._next: dict[int, int] = {}
         self._paused = False
 
@@ -108,7 +111,9 @@ class MemoryConsumer:
         partitions = list(range(len(self._log)))
         for partition in partitions:
             own = await self._reading.start(partition)
-            self._next[partition] = self._commits.get(partition, 0) if own is None else own
+            begin = self._next[partition] = self._commits.get(partition, 0) if own is None else own
+            before = read_mark(self._notes.get((self._reading.group, self._reading.topic, partition)))
+            self._reading.suspects.open(partition, before, begin, begin < len(self._log[partition]))
         await self._reading.on_assigned(partitions)
 
     async def take(self, count: int, seconds: float) -> list[Message]:
@@ -127,6 +132,10 @@ class MemoryConsumer:
 
     async def commit(self, offsets: Mapping[int, int]) -> None:
         self._commits.update(offsets)
+
+    async def note(self, partition: int) -> None:
+        note = self._reading.suspects.note(partition, self._commits.get(partition, 0), moved=False)
+        self._notes[self._reading.group, self._reading.topic, partition] = note
 
     async def pause(self) -> None:
         self._paused = True

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from entityflow.errors import Rejected, Retryable
 from entityflow.records import Record
 from entityflow.stage.deadletter import Tries
-from entityflow.stage.intake import Intake, decoded
+from entityflow.stage.intake import Intake
 from entityflow.stage.messages import Batch, BatchHandler, Message, Received
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ class _Worker:
                 self._intake.release(message)
 
     async def _work(self, messages: list[Message]) -> None:
-        batch, rejected = await asyncio.to_thread(_decode_all, messages)
+        batch, rejected = await asyncio.to_thread(self._decode_all, messages)
         result = await self._retried(lambda: self._handler.step(batch)) if batch else Batch()
         await self._publish(result, {message.offset: message for message in messages}, rejected)
         self.finished = messages[-1].offset + 1 if result.finished is None else result.finished
@@ -168,16 +168,15 @@ class _Worker:
             partition = next(iter(messages.values())).partition
             self._intake.went_well(partition, len(messages) - len(rejected) - len(result.rejected))
 
-
-def _decode_all(messages: list[Message]) -> tuple[list[Received[Record]], dict[int, Rejected]]:
-    batch: list[Received[Record]] = []
-    rejected: dict[int, Rejected] = {}
-    for message in messages:
-        try:
-            record = decoded(message)
-        except Rejected as error:
-            rejected[message.offset] = error
-        else:
-            if record is not None:
-                batch.append(Received(record, message))
-    return batch, rejected
+    def _decode_all(self, messages: list[Message]) -> tuple[list[Received[Record]], dict[int, Rejected]]:
+        batch: list[Received[Record]] = []
+        rejected: dict[int, Rejected] = {}
+        for message in messages:
+            try:
+                record = self._intake.decoded(message)
+            except Rejected as error:
+                rejected[message.offset] = error
+            else:
+                if record is not None:
+                    batch.append(Received(record, message))
+        return batch, rejected

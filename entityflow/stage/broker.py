@@ -9,6 +9,7 @@ from typing import Protocol
 from entityflow.kafka import OnFatal
 from entityflow.stage.messages import Message
 from entityflow.stage.producing import Producer
+from entityflow.stage.suspects import Suspects
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Reading:
     on_assigned: Callable[[list[int]], Awaitable[None]]
     on_revoked: Callable[[list[int], bool], Awaitable[Mapping[int, int]]]
     on_fatal: OnFatal
+    suspects: Suspects
 
 
 class Consumer(Protocol):
@@ -44,6 +46,9 @@ class Consumer(Protocol):
 
     async def commit(self, offsets: Mapping[int, int]) -> None:
         """Commit next offsets by partition; those of partitions that went away meanwhile are left out."""
+
+    async def note(self, partition: int) -> None:
+        """Write what the suspects say of a partition beside its offset, which stays."""
 
     async def pause(self) -> None:
         """Take nothing, and stay a member."""

@@ -6,6 +6,7 @@ import asyncio
 import random
 import time
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -20,12 +21,15 @@ from entityflow.stage.deadletter import RejectionLimit, Tries, dead_letter_heade
 from entityflow.stage.lookout import Lookout
 from entityflow.stage.messages import Message
 from entityflow.stage.seen import ACCEPT
+from entityflow.stage.suspects import Suspects
 from entityflow.topics import load_topics
 
 if TYPE_CHECKING:
     from entityflow.stage.shell import Shell
 
 TAKE_SECONDS = 0.1
+ALONE_SECONDS = 0.002
+SUSPICIOUS_COMMIT_SECONDS = 0.1
 WAIT_BEFORE_PAUSE_SECONDS = 1.0
 BACKOFF_SECONDS = (0.5, 30.0)
 
@@ -40,11 +44,16 @@ class Intake(ABC):
         self._limit = RejectionLimit()
         self._taken = self._records = self._bytes = 0
         self._room = asyncio.Event()
+        self._held: deque[Message] = deque()
+        self._alone: Message | None = None
+        self._alone_ends = 0.0
         guard = shell.broker.guard(shell.service) if group == shell.service else None
         self._lookout = Lookout(guard, self._same_topic, self.settings.guard_seconds, self._told)
 
     async def run(self, topic_uuid: str) -> None:
         """Until the shell stops: take, work, commit."""
+        self.topic_uuid = topic_uuid
+        self.suspects = Suspects(topic_uuid, self.window)
         reading = Reading(
             self.shell.service,
             self.topic,
@@ -54,22 +63,58 @@ class Intake(ABC):
             on_assigned=self._assigned,
             on_revoked=self.let_go,
             on_fatal=self._failed,
+            suspects=self.suspects,
         )
-        self.topic_uuid = topic_uuid
         self.partitions = self.shell.broker.consumer(reading)
         await self.partitions.join()
         committed_at = time.monotonic()
         while not self.shell.stopping:
             for message in await self._take():
-                if message.partition in self.partitions.assigned:
+                if self._held or self.suspects.careful(message.partition):
+                    self._held.append(message)
+                elif message.partition in self.partitions.assigned:
                     self.accept(message)
+            if self._held or self._alone:
+                await self._one_at_a_time()
             self._tell()
-            if time.monotonic() - committed_at >= self.settings.commit_seconds:
+            if time.monotonic() - committed_at >= self._commit_seconds():
                 await self.partitions.commit(self.finished())
                 committed_at = time.monotonic()
             self.shell.beat()
             self.shell.sender.poll()
         await self.partitions.leave()
+
+    def _commit_seconds(self) -> float:
+        often = min(SUSPICIOUS_COMMIT_SECONDS, self.settings.commit_seconds)
+        return often if self.suspects.suspicious else self.settings.commit_seconds
+
+    async def _one_at_a_time(self) -> None:
+        """Go on with what is held, as far as it need not wait for what is in work."""
+        if self._alone is not None:
+            in_time = time.monotonic() < self._alone_ends
+            if self._records and in_time:
+                return
+            alone, self._alone = self._alone, None
+            self.suspects.end_alone(alone)
+            if not in_time:
+                self.suspects.trust()
+                await self.partitions.note(alone.partition)
+            await self.partitions.commit(self.finished())
+        while self._held:
+            message = self._held[0]
+            careful = self.suspects.careful(message.partition)
+            if careful and self._records:
+                return
+            self._held.popleft()
+            if message.partition not in self.partitions.assigned:
+                continue
+            if careful:
+                self._alone, self._alone_ends = message, time.monotonic() + self.settings.alone_seconds
+                self.suspects.begin_alone(message)
+                await self.partitions.note(message.partition)
+            self.accept(message)
+            if careful:
+                return
 
     def _failed(self, error: Exception) -> None:
         """What a stop leaves to be tried again is no failure."""
@@ -78,7 +123,8 @@ class Intake(ABC):
 
     async def _take(self) -> list[Message]:
         await self._lookout.look()
-        wait = self._lookout.wait is not None
+        alone = bool(self._held or self._alone)
+        wait = self._lookout.wait is not None or alone
         if not wait and self._full():
             self._room.clear()
             try:  # room usually comes within moments; a pause throws the client's prefetch away
@@ -90,7 +136,7 @@ class Intake(ABC):
                 await self.partitions.pause()
         else:
             await self.partitions.resume()
-        return await self.partitions.take(self._space(), TAKE_SECONDS)
+        return await self.partitions.take(self._space(), ALONE_SECONDS if alone else TAKE_SECONDS)
 
     def _same_topic(self) -> None:
         now = self.shell.broker.uuids([self.topic])[self.topic]
@@ -146,6 +192,11 @@ class Intake(ABC):
         await asyncio.gather(*(t.remove(partitions) for t in self.shell.tables if t.follows == self.topic))
         return finished
 
+    def decoded(self, message: Message) -> Record | None:
+        """The record of a message, none for the deletion of a key. Raises Rejected where it is none or condemned."""
+        self.suspects.check(message)
+        return decoded(message)
+
     async def dead_letter(self, message: Message, error: Rejected, tries: Tries) -> None:
         """Write the original bytes to the dead letters and wait for the acknowledgement."""
         self._limit.rejected(message, error)
@@ -175,6 +226,11 @@ class Intake(ABC):
     async def first_offset(self, partition: int) -> int | None:
         """Where to begin; none = at the committed offset."""
         return None
+
+    @property
+    def window(self) -> int:
+        """How many records can be in work at once; none is suspected of a stage that only waits."""
+        return self.max_records if self.group == self.shell.service else 0
 
     @abstractmethod
     def opened(self, partitions: list[int]) -> None:

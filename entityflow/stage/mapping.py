@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from entityflow.errors import Rejected, Retryable
 from entityflow.metrics import STEP_SECONDS
 from entityflow.stage.deadletter import Tries
-from entityflow.stage.intake import Intake, decoded
+from entityflow.stage.intake import Intake
 from entityflow.stage.messages import Message, Received, Send
 from entityflow.stage.producing import CURRENT
 from entityflow.stage.tracker import OffsetTracker
@@ -41,6 +41,10 @@ class MapIntake(Intake):
         self._starting = False
         self._under_way: Counter[int] = Counter()
         self._idle = asyncio.Event()
+
+    @property
+    def window(self) -> int:
+        return min(self._concurrency, super().window)
 
     def opened(self, partitions: list[int]) -> None:
         for partition in partitions:
@@ -88,7 +92,7 @@ class MapIntake(Intake):
         try:
             while True:
                 try:
-                    record = decoded(message)
+                    record = self.decoded(message)
                     sends = () if record is None else await self._step(Received(record, message))
                     await self.shell.sender.hand_over(sends, ending)
                     self.went_well(message.partition)

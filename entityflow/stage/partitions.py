@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar, cast
 
 import structlog
@@ -20,7 +21,7 @@ from entityflow.kafka import client_properties, consumer_properties
 from entityflow.metrics import ASSIGNED, LOSSES, REBALANCES, SKIPPED
 from entityflow.settings import Settings
 from entityflow.stage.broker import Reading
-from entityflow.stage.marks import read_mark
+from entityflow.stage.marks import Mark, read_mark
 from entityflow.stage.messages import Message
 from entityflow.stage.seen import ACCEPT
 
@@ -49,6 +50,8 @@ class Partitions:
         self._consumer = Consumer(properties)
         self._ask = Ask(settings.kafka_bootstrap)
         self._committed: dict[int, int] = {}
+        self._noted: dict[int, str] = {}  # what was last written beside the offset of a partition
+        self._suspects = reading.suspects
         self._paused: set[int] = set()
         self._log = structlog.get_logger().bind(topic=self._name, group=settings.group_name(reading.group))
 
@@ -91,8 +94,8 @@ class Partitions:
         headers = by_name(given)
         return Message(
             topic=self.topic,
-            partition=_known(raw.partition()),
-            offset=_known(raw.offset()),
+            partition=_given(raw.partition()),
+            offset=_given(raw.offset()),
             key=raw.key(),
             value=raw.value(),
             headers=headers,
@@ -108,10 +111,32 @@ class Partitions:
             await self._call(lambda: self._commit(new))
 
     def _commit(self, offsets: Mapping[int, int]) -> None:
+        self._write(
+            {
+                partition: (offset, self._suspects.note(partition, offset, moved=True))
+                for partition, offset in offsets.items()
+                if partition in self.assigned and self._committed.get(partition, -1) != offset
+            }
+        )
+
+    async def note(self, partition: int) -> None:
+        """Write what the suspects say of a partition beside its offset, which stays."""
+        await self._call(lambda: self._note([partition]))
+
+    def _note(self, partitions: list[int]) -> None:
+        found = {partition: self._committed[partition] for partition in partitions if partition in self._committed}
+        self._write({p: (offset, self._suspects.note(p, offset, moved=False)) for p, offset in found.items()})
+
+    def _close(self, finished: Mapping[int, int], partitions: list[int]) -> None:
+        """Commit what has finished, and that nobody runs here any more."""
+        ends = {p: finished.get(p, self._committed.get(p)) for p in partitions if p in self.assigned}
+        self._write({p: (end, self._suspects.close(p, end)) for p, end in ends.items() if end is not None})
+
+    def _write(self, notes: Mapping[int, tuple[int, str]]) -> None:
         places = [
-            TopicPartition(self._name, partition, offset, metadata=self.topic_uuid)
-            for partition, offset in offsets.items()
-            if partition in self.assigned and self._committed.get(partition, -1) != offset
+            TopicPartition(self._name, partition, offset, metadata=note)
+            for partition, (offset, note) in notes.items()
+            if (offset, note) != (self._committed.get(partition), self._noted.get(partition))
         ]
         if not places:
             return
@@ -122,6 +147,7 @@ class Partitions:
             self._log.warning("commit_failed", error=exc.args[0].str())
             return
         self._committed.update({place.partition: place.offset for place in places})
+        self._noted.update({place.partition: place.metadata or "" for place in places})
 
     async def pause(self) -> None:
         await self._call(self._pause_all)
@@ -157,6 +183,7 @@ class Partitions:
                 [TopicPartition(self._name, partition, offset) for partition, offset in begin.items()]
             )
             self.assigned |= set(partitions)
+            self._note(partitions)
             self._count("assigned", partitions)
             self._in_loop(self._reading.on_assigned(partitions))
         except Exception as exc:
@@ -174,13 +201,22 @@ class Partitions:
                 raise UserError(f"offsets of {self.group} on {self._name}: {place.error.str()}")
             own = self._in_loop(self._reading.start(place.partition))
             mark = read_mark(place.metadata)
-            of_another = mark is not None and mark.topic_uuid != self.topic_uuid
-            begin[place.partition] = self._existing(place.partition, place.offset if own is None else own, of_another)
+            at = TopicPartition(self._name, place.partition)
+            low, high = self._ask(partial(self._consumer.get_watermark_offsets, at, timeout=CALL_SECONDS))
+            offset = self._existing(at.partition, place.offset if own is None else own, mark, low, high)
+            self._known(at.partition, place.offset if low <= place.offset <= high else offset, mark, offset < high)
+            begin[at.partition] = offset
         return begin
 
-    def _existing(self, partition: int, offset: int, of_another_topic: bool) -> int:
-        at = TopicPartition(self._name, partition)
-        low, high = self._ask(lambda: self._consumer.get_watermark_offsets(at, timeout=CALL_SECONDS))
+    def _known(self, partition: int, committed: int, mark: Mark | None, waiting: bool) -> None:
+        self._committed[partition] = committed
+        self._noted[partition] = "" if mark is None else mark.text()
+        watch = self._suspects.open(partition, mark, committed, waiting)
+        if watch.deaths or watch.guilty is not None:
+            self._log.warning("died_here", partition=partition, deaths=watch.deaths, guilty=watch.guilty)
+
+    def _existing(self, partition: int, offset: int, mark: Mark | None, low: int, high: int) -> int:
+        of_another_topic = mark is not None and mark.topic_uuid != self.topic_uuid
         if low <= offset <= high and not of_another_topic:
             return offset
         what = "no committed offset" if offset == NO_OFFSET else f"next offset {offset}"
@@ -210,13 +246,14 @@ class Partitions:
         try:
             finished = self._in_loop(self._reading.on_revoked(partitions, lost))
             if not lost:
-                self._commit(finished)
+                self._close(finished, partitions)
         except Exception as exc:
             self._reading.on_fatal(exc)
         self.assigned -= set(partitions)
         self._paused -= set(partitions)
         for partition in partitions:
             self._committed.pop(partition, None)
+            self._suspects.forget(partition)
         self._count("lost" if lost else "revoked", partitions)
 
     def _count(self, what: str, partitions: list[int]) -> None:
@@ -250,7 +287,7 @@ def odd_headers(given: Any, named: Mapping[str, bytes]) -> tuple[tuple[str, byte
     return tuple(pairs)
 
 
-def _known(number: int | None) -> int:
+def _given(number: int | None) -> int:
     if number is None:
         raise ValueError("a message without coordinates")
     return number

@@ -1,10 +1,12 @@
 """A small service on the real shell, run as a process of its own by test_shell.py.
 
 The label of an entity says what its step does: `wait NAME` until the file NAME exists in the folder of the test,
-`bug` raises ValueError, `reject` raises Rejected, `away` raises Retryable until the file `back` exists.
+`bug` raises ValueError, `kill` kills the process, `reject` raises Rejected, `away` raises Retryable until the file `back` exists.
 """
 
 import asyncio
+import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -20,6 +22,8 @@ FOLDER = Path(sys.argv[2])
 async def ask(received: Received[Entity]) -> list[Send]:
     entity = received.record
     word, _, name = entity.label.partition(" ")
+    if word == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
     if word == "bug":
         raise ValueError(entity.id)
     if word == "reject":
@@ -42,6 +46,8 @@ class Answers:
         return None
 
     def step(self, batch: list[Received[Fingerprint]]) -> Batch:
+        if any(one.record.image_id == "kill" for one in batch):
+            os.kill(os.getpid(), signal.SIGKILL)
         return Batch([Send("match", Match(image_id=one.record.image_id, seq=one.message.offset)) for one in batch])
 
     def tick(self) -> Batch | None:

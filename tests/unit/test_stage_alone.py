@@ -1,0 +1,89 @@
+"""A stage in which processes have died: records go one at a time, and not for ever."""
+
+import asyncio
+import itertools
+from pathlib import Path
+
+from entityflow.codec import encode
+from entityflow.records import Entity
+from entityflow.settings import Settings
+from entityflow.stage import Received, Send, Shell
+from entityflow.stage.marks import Mark
+from tests.memory_broker import MemoryBroker
+
+RECORDS = 6
+
+
+def line(folder: Path, mark: Mark, **more: object) -> tuple[Shell, MemoryBroker]:
+    """Entities wait in one partition; `mark` lies beside the offset."""
+    settings = Settings(state_dir=folder, metrics_port=0, small_topics=True, **more)  # type: ignore[arg-type]
+    broker = MemoryBroker(settings, partitions=1)
+    for number in range(RECORDS):
+        entity = Entity(id=f"Q{number}", label="lion", lang="en")
+        broker.log("entity")[0].append((entity.id.encode(), encode(entity), {}, 0))
+    broker.notes["query_builder", "entity", 0] = mark.text()
+    return Shell("query_builder", settings, broker), broker
+
+
+def died(deaths: int) -> Mark:
+    return Mark("uuid-of-entity", running=True, deaths=deaths)
+
+
+def test_after_two_deaths_records_are_in_work_one_at_a_time_in_their_order(tmp_path: Path) -> None:
+    shell, broker = line(tmp_path, died(deaths=1))
+    in_work: list[str] = []
+    seen: list[tuple[str, int]] = []
+
+    async def step(received: Received[Entity]) -> list[Send]:
+        in_work.append(received.record.id)
+        await asyncio.sleep(0)
+        seen.append((received.record.id, len(in_work)))
+        in_work.remove(received.record.id)
+        if len(seen) == RECORDS:
+            shell.stop()
+        return []
+
+    shell.map("entity", step, concurrency=50)
+
+    assert shell.run() == 0
+    assert seen == [(f"Q{number}", 1) for number in range(RECORDS)]
+    assert broker.commits["query_builder", "entity"] == {0: RECORDS}
+
+
+def test_a_record_that_takes_long_does_not_hold_the_others_up_for_ever(tmp_path: Path) -> None:
+    shell, broker = line(tmp_path, died(deaths=1), alone_seconds=0.05)
+    begun = itertools.count(1)
+    last = asyncio.Event()
+
+    async def step(received: Received[Entity]) -> list[Send]:
+        if next(begun) == RECORDS:
+            last.set()
+        await last.wait()
+        shell.stop()
+        return []
+
+    shell.map("entity", step, concurrency=50)
+
+    assert shell.run() == 0
+    assert broker.commits["query_builder", "entity"] == {0: RECORDS}
+
+
+def test_what_died_alone_is_condemned_before_it_is_decoded(tmp_path: Path) -> None:
+    mark = Mark("uuid-of-entity", running=True, deaths=2, alone=2)
+    shell, broker = line(tmp_path, mark)
+    seen: list[str] = []
+
+    async def step(received: Received[Entity]) -> list[Send]:
+        seen.append(received.record.id)
+        if len(seen) == RECORDS - 1:
+            shell.stop()
+        return []
+
+    shell.map("entity", step, concurrency=50)
+
+    assert shell.run() == 0
+    assert seen == ["Q0", "Q1", "Q3", "Q4", "Q5"]
+    (letters,) = [log for log in broker.logs["entity-dlq"] if log]
+    key, value, headers, _ = letters[0]
+    assert (key, value) == broker.log("entity")[0][2][:2]
+    assert headers["dlq-reason"] == b"kills-process"
