@@ -1,7 +1,8 @@
 """A small service on the real shell, run as a process of its own by test_shell.py.
 
 The label of an entity says what its step does: `wait NAME` until the file NAME exists in the folder of the test,
-`bug` raises ValueError, `kill` kills the process, `reject` raises Rejected, `away` raises Retryable until the file `back` exists.
+`bug` raises ValueError, `kill` kills the process, `reject` raises Rejected, `away` raises Retryable until the file
+`back` exists.
 """
 
 import asyncio
