@@ -42,6 +42,15 @@ class Message:
         return int(text) if text.isdigit() else 0
 
     @property
+    def waited(self) -> float:
+        """Seconds waited after failed attempts, by the `waited` header; 0 where it is missing or no number."""
+        try:
+            seconds = float(self.headers.get("waited", b""))
+        except ValueError:
+            return 0.0
+        return seconds if 0 <= seconds < float("inf") else 0.0
+
+    @property
     def size(self) -> int:
         return len(self.value or b"") + len(self.key or b"")
 
@@ -63,6 +72,7 @@ class Send:
     key: str | None = None
     partition: int | None = None
     attempt: int = 0
+    waited: float = 0.0  # seconds, after attempts that failed
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,6 +103,8 @@ class Sender:
             ("traceparent", traceparent(msg_id, self.service, CURRENT.get())),
             ("attempt", b"%d" % send.attempt),
         ]
+        if send.waited:
+            headers.append(("waited", f"{send.waited:g}".encode()))
         return send.topic, None if key is None else key.encode(), value, headers, send.partition
 
     def _route(self, topic: str) -> _Route:

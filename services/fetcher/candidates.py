@@ -36,6 +36,7 @@ OF_SETTINGS = frozenset(
 class Policy:
     retry_seconds: tuple[float, ...]
     max_attempts: int
+    max_age_seconds: float  # waited after tries that failed; parking does not count
     reason_days: float
     permission_days: float
     exhausted_days: float
@@ -91,7 +92,7 @@ class Candidates:
             return self._go_on(received, address, Visit(failure=failure))
         key = received.message.key
         if key is not None and key != address.host_key.encode():
-            return [to_url(record, address, received.message.attempt)]
+            return [to_url(record, address, received.message.attempt, received.message.waited)]
         async with self._known.exclusive(address.url_id):
             entry = None if record.refetch else self._known.find(address.url_id)
             if entry is not None:
@@ -126,7 +127,8 @@ class Candidates:
                 picture = await self._picture(visit)
         except Parked as parked:
             FETCH_PARKED.labels(RETRY_TOPICS[parked.tier]).inc()
-            return [retry(RETRY_TOPICS[parked.tier], received.record, address, received.message.attempt)]
+            message = received.message
+            return [retry(RETRY_TOPICS[parked.tier], received.record, address, message.attempt, message.waited)]
         except HostDown as down:
             visit, picture = Visit(failure=FetchFailed(down.cause, "the host is left alone", transient=True)), None
         attempt = Attempt(received, address, visit)
@@ -200,9 +202,10 @@ class Candidates:
         failure, visit = attempt.visit.failure, attempt.visit
         assert failure is not None
         tries = attempt.received.message.attempt + 1
-        if failure.transient and tries < self._policy.max_attempts:
-            topic = self._retry_topic(tries - 1, visit.wait_seconds)
-            return [*host_sends(attempt), retry(topic, attempt.record, attempt.address, tries)]
+        tier = self._tier(tries - 1, visit.wait_seconds)
+        age = attempt.received.message.waited + self._policy.retry_seconds[tier]
+        if failure.transient and tries < self._policy.max_attempts and age <= self._policy.max_age_seconds:
+            return [*host_sends(attempt), retry(RETRY_TOPICS[tier], attempt.record, attempt.address, tries, age)]
         if failure.reason not in OF_SETTINGS:
             expires = self._clock() + self._days(failure) * DAY
             denied = failure.reason in OF_PERMISSION
@@ -219,11 +222,11 @@ class Candidates:
             return self._policy.exhausted_days
         return self._policy.permission_days if failure.reason in OF_PERMISSION else self._policy.reason_days
 
-    def _retry_topic(self, tries: int, wait_seconds: float) -> str:
-        """Each try waits in the next longer topic, and no shorter than the host asked for."""
+    def _tier(self, tries: int, wait_seconds: float) -> int:
+        """A retry topic: each try waits in the next longer one, and no shorter than the host asked for."""
         long_enough = [n for n, delay in enumerate(self._policy.retry_seconds) if delay >= wait_seconds]
         asked = min(long_enough, default=len(RETRY_TOPICS) - 1)
-        return RETRY_TOPICS[min(max(tries, asked), len(RETRY_TOPICS) - 1)]
+        return min(max(tries, asked), len(RETRY_TOPICS) - 1)
 
     async def _learn(self, attempt: Attempt, entries: list[Address]) -> None:
         await self._send(Send("address", entry, partition=attempt.partition) for entry in entries)
@@ -285,12 +288,12 @@ class Candidates:
         )
 
 
-def to_url(record: Url, address: WebAddress, attempt: int = 0) -> Send:
-    return Send("url", record, key=address.host_key, attempt=attempt)
+def to_url(record: Url, address: WebAddress, attempt: int = 0, waited: float = 0.0) -> Send:
+    return Send("url", record, key=address.host_key, attempt=attempt, waited=waited)
 
 
-def retry(topic: str, record: Url, address: WebAddress, attempt: int) -> Send:
-    return Send(topic, record, key=address.host_key, attempt=attempt)
+def retry(topic: str, record: Url, address: WebAddress, attempt: int, waited: float) -> Send:
+    return Send(topic, record, key=address.host_key, attempt=attempt, waited=waited)
 
 
 def host_sends(attempt: Attempt) -> list[Send]:

@@ -42,7 +42,7 @@ class Mover:
 
 
 def back_to_url(received: Received[Url]) -> Send:
-    """The same record under the key of its host; its attempts are counted on."""
+    """The same record under the key of its host; its attempts and its age are counted on."""
     message = received.message
     key = message.key.decode() if message.key else parse_address(received.record.address).host_key
-    return Send("url", received.record, key=key, attempt=message.attempt)
+    return Send("url", received.record, key=key, attempt=message.attempt, waited=message.waited)

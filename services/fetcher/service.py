@@ -179,6 +179,7 @@ def policy(settings: FetcherSettings) -> Policy:
     return Policy(
         retry_seconds=tuple(settings.retry_seconds.values()),
         max_attempts=settings.fetcher_max_attempts,
+        max_age_seconds=settings.fetcher_max_age_seconds,
         reason_days=settings.fetcher_reason_days,
         permission_days=settings.fetcher_permission_days,
         exhausted_days=settings.fetcher_exhausted_days,

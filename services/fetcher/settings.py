@@ -56,6 +56,7 @@ class FetcherSettings(Settings):
     fetcher_retry_medium_seconds: float = Field(600.0, gt=0)
     fetcher_retry_long_seconds: float = Field(3600.0, gt=0)
     fetcher_max_attempts: int = Field(4, gt=0, description="a parked candidate has made none")
+    fetcher_max_age_seconds: float = Field(DAY, gt=0, description="waited between failed attempts; parking is none")
 
     fetcher_timeout_seconds: float = Field(20.0, gt=0, description="for one whole answer")
     fetcher_max_bytes: int = Field(20 * MIB, gt=0, description="of one body")

@@ -28,7 +28,14 @@ from services.fetcher.visits import Visit
 
 ROOT = Path(__file__).parents[2]
 NOW = 5000.0
-POLICY = Policy(retry_seconds=(10, 60, 600), max_attempts=4, reason_days=30, permission_days=7, exhausted_days=1)
+POLICY = Policy(
+    retry_seconds=(10, 60, 600),
+    max_attempts=4,
+    max_age_seconds=700,
+    reason_days=30,
+    permission_days=7,
+    exhausted_days=1,
+)
 URL = Url(
     candidate_id="c",
     url_id=parse_address("http://a.example/1").url_id,
@@ -103,11 +110,12 @@ class Bench:
         self.sent += sends
 
     async def step(
-        self, *scripts: bytes | str | Exception, url: Url = URL, attempt: int = 0, key: str = ""
+        self, *scripts: bytes | str | Exception, url: Url = URL, attempt: int = 0, key: str = "", waited: float = 0.0
     ) -> list[Send]:
         self.web.scripts = list(scripts)
         written = (key or parse_address(url.address).host_key).encode() if "://" in url.address else b"x"
-        message = Message("url", 3, 9, written, b"", {"attempt": b"%d" % attempt}, 0, "uuid")
+        headers = {"attempt": b"%d" % attempt, "waited": f"{waited:g}".encode()}
+        message = Message("url", 3, 9, written, b"", headers, 0, "uuid")
         return await self.candidates.step(Received(url, message))
 
 
@@ -161,10 +169,29 @@ async def test_a_host_that_names_its_wait_is_given_it(bench: Bench) -> None:
     assert only(await bench.step(busy("throttled"))).topic == "url-retry-long"
 
 
-async def test_parking_is_no_attempt(bench: Bench) -> None:
-    send = only(await bench.step(Parked(1), attempt=2))
+async def test_parking_is_neither_an_attempt_nor_age(bench: Bench) -> None:
+    send = only(await bench.step(Parked(1), attempt=2, waited=70.0))
 
-    assert (send.topic, send.attempt, send.record) == ("url-retry-medium", 2, URL)
+    assert (send.topic, send.attempt, send.waited, send.record) == ("url-retry-medium", 2, 70.0, URL)
+
+
+async def test_what_was_waited_after_failed_attempts_adds_up(bench: Bench) -> None:
+    assert only(await bench.step(busy())).waited == 10
+    assert only(await bench.step(busy(), attempt=1, waited=10)).waited == 70
+
+
+async def test_a_candidate_that_has_grown_too_old_ends_with_its_last_reason(bench: Bench) -> None:
+    assert only(await bench.step(busy(), attempt=2, waited=100)).topic == "url-retry-long"
+
+    send = only(await bench.step(busy(), attempt=2, waited=101))
+
+    assert isinstance(send.record, Outcome)
+    assert send.record.result == "server-error"
+
+
+@pytest.mark.parametrize("text", [b"", b"x", b"-1", b"inf", b"nan", b"\xff"])
+def test_an_age_that_makes_no_sense_is_none(text: bytes) -> None:
+    assert Message("url", 0, 0, None, b"", {"waited": text}, 0, "uuid").waited == 0.0
 
 
 async def test_a_host_that_is_down_counts_as_an_attempt(bench: Bench) -> None:

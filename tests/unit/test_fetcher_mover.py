@@ -14,7 +14,7 @@ URL = Url(candidate_id="c", url_id="u", address="http://pics.example/a.jpg", pro
 
 
 def received(written_at: float, key: bytes | None = b"pics.example") -> Received[Url]:
-    headers = {"attempt": b"2"}
+    headers = {"attempt": b"2", "waited": b"70"}
     return Received(URL, Message("url-retry-short", 0, 5, key, b"", headers, int(written_at * 1000), "uuid"))
 
 
@@ -23,7 +23,7 @@ async def test_a_due_candidate_goes_back_with_its_attempts_and_key() -> None:
 
     sends = await mover.after(10)(received(990.0))
 
-    assert sends == [Send("url", URL, key="pics.example", attempt=2)]
+    assert sends == [Send("url", URL, key="pics.example", attempt=2, waited=70.0)]
 
 
 async def test_without_a_key_the_address_gives_it() -> None:
