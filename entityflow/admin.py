@@ -27,7 +27,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
 from entityflow.errors import UserError
 from entityflow.kafka import GroupOffsets, client_properties
 from entityflow.settings import Settings
-from entityflow.topics import DAY_MS, DLQ_RETENTION_DAYS, Topic, dead_letter_topics, load_topics
+from entityflow.topics import DAY_MS, DLQ_MAX_MESSAGE_BYTES, DLQ_RETENTION_DAYS, Topic, dead_letter_topics, load_topics
 
 REQUEST_SECONDS = 5.0
 PATIENCE_SECONDS = 30.0
@@ -308,7 +308,7 @@ def _client_that_knows(settings: Settings, topics: Iterable[str]) -> Admin:
 
 def _dead_letter_configuration(settings: Settings) -> dict[str, str]:
     keep = "-1" if settings.small_topics else str(DLQ_RETENTION_DAYS * DAY_MS)
-    return {"cleanup.policy": "delete", "retention.ms": keep, "max.message.bytes": str(2 << 20)}
+    return {"cleanup.policy": "delete", "retention.ms": keep, "max.message.bytes": str(DLQ_MAX_MESSAGE_BYTES)}
 
 
 def _begin_groups(admin: Admin, topic: Topic, partitions: int) -> None:

@@ -18,10 +18,11 @@ from yarl import URL
 
 from entityflow.errors import UserError
 from entityflow.settings import Settings
+from entityflow.topics import DLQ_MAX_MESSAGE_BYTES
 
 COMMIT_SECONDS = 0.5
 REQUEST_SECONDS = 60.0
-MAX_MESSAGE_BYTES = 2 << 20
+MAX_MESSAGE_BYTES = DLQ_MAX_MESSAGE_BYTES
 STREAM_BUFFER = 64  # records a stream holds ready; they are small in the topics that Faust reads
 
 Committable = Callable[[TP], int | None]  # the next offset to commit of a partition

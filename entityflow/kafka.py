@@ -12,6 +12,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 
 from entityflow.errors import UserError
 from entityflow.settings import Settings
+from entityflow.topics import DLQ_MAX_MESSAGE_BYTES
 
 Headers = list[tuple[str, bytes]]
 OnAcknowledged = Callable[[], None]
@@ -90,7 +91,7 @@ def producer_properties(settings: Settings) -> dict[str, Any]:
         "acks": "all",
         "message.timeout.ms": 0,
         "partitioner": "murmur2_random",
-        "message.max.bytes": 2 << 20,
+        "message.max.bytes": DLQ_MAX_MESSAGE_BYTES,
         "queue.buffering.max.kbytes": settings.producer_queue_bytes // 1024,
         "queue.buffering.max.messages": 100_000,
         "linger.ms": 5,

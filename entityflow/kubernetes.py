@@ -8,11 +8,10 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from entityflow.topics import DAY_MS, DLQ_RETENTION_DAYS, dead_letter_topics, load_topics
+from entityflow.topics import DAY_MS, DLQ_MAX_MESSAGE_BYTES, DLQ_RETENTION_DAYS, dead_letter_topics, load_topics
 
 API = "kafka.strimzi.io/v1"
 CLUSTER = "entityflow"
-DLQ_MAX_MESSAGE_BYTES = 2 << 20
 
 
 def kafka_topics() -> Iterator[dict[str, Any]]:

@@ -19,6 +19,7 @@ from entityflow.records import Record
 RETRY_TOPICS = ("url-retry-short", "url-retry-medium", "url-retry-long")
 DLQ_SUFFIX = "-dlq"
 DLQ_RETENTION_DAYS = 30
+DLQ_MAX_MESSAGE_BYTES = (2 << 20) + (64 << 10)  # the largest record of any topic, and the headers of a dead letter
 DAY_MS = 86_400_000
 
 

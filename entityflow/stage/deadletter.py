@@ -13,7 +13,6 @@ from entityflow.stage.messages import Message
 
 MAX_MESSAGE_BYTES = 1024
 MAX_STACK_BYTES = 8192
-MAX_ADDED_BYTES = 64 << 10  # what a dead letter may be larger than its original
 
 Headers = list[tuple[str, bytes]]
 

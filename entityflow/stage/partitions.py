@@ -81,7 +81,9 @@ class Partitions:
         if error.code() in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC):
             raise UserError(f"topic {self._name} does not exist any more", hint="entityflow topics create")
         if (
-            error.code() in (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED)
+            # a fatal error comes as a code here, without the flag: a member that another one of its name has fenced
+            error.code()
+            in (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED, KafkaError._FATAL)
             or error.fatal()
         ):
             raise UserError(f"reading {self._name} as {self.group}: {error.str()}")
