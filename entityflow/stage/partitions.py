@@ -181,9 +181,9 @@ class Partitions:
         try:
             partitions = sorted(place.partition for place in places)
             begin = self._first_offsets(partitions)
-            self._consumer.incremental_assign(
-                [TopicPartition(self._name, partition, offset) for partition, offset in begin.items()]
-            )
+            found = [TopicPartition(self._name, partition, offset) for partition, offset in begin.items()]
+            self._consumer.incremental_assign(found)
+            self._consumer.resume(found)  # the client remembers that one was paused when it went
             self.assigned |= set(partitions)
             self._note(partitions)
             self._count("assigned", partitions)
