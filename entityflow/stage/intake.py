@@ -98,8 +98,8 @@ class Intake(ABC):
             self.suspects.end_alone(alone)
             if not in_time:
                 self.suspects.trust()
-                await self.partitions.note(alone.partition)
             await self.partitions.commit(self.finished())
+            await self.partitions.note(alone.partition)  # a handler may finish it without moving the offset
         while self._held:
             message = self._held[0]
             careful = self.suspects.careful(message.partition)

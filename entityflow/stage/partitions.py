@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar, cast
 
@@ -53,6 +54,7 @@ class Partitions:
         self._noted: dict[int, str] = {}  # what was last written beside the offset of a partition
         self._suspects = reading.suspects
         self._paused: set[int] = set()
+        self._survived: dict[int, str] = {}  # notes on partitions that we lost and that bear no word of our leaving
         self._log = structlog.get_logger().bind(topic=self._name, group=settings.group_name(reading.group))
 
     async def join(self) -> None:
@@ -213,6 +215,8 @@ class Partitions:
     def _known(self, partition: int, committed: int, mark: Mark | None, waiting: bool) -> None:
         self._committed[partition] = committed
         self._noted[partition] = "" if mark is None else mark.text()
+        if mark is not None and mark.text() == self._survived.pop(partition, None):
+            mark = replace(mark, running=False)  # our own of before we lost the partition: nobody died
         watch = self._suspects.open(partition, mark, committed, waiting)
         if watch.deaths or watch.guilty is not None:
             self._log.warning("died_here", partition=partition, deaths=watch.deaths, guilty=watch.guilty)
@@ -242,6 +246,7 @@ class Partitions:
         self._let_go([place.partition for place in places], lost=False)
 
     def _lose(self, _consumer: Consumer, places: list[TopicPartition]) -> None:
+        self._survived |= {place.partition: self._noted.get(place.partition, "") for place in places}
         self._let_go([place.partition for place in places], lost=True)
 
     def _let_go(self, partitions: list[int], lost: bool) -> None:

@@ -5,10 +5,10 @@ import itertools
 from pathlib import Path
 
 from entityflow.codec import encode
-from entityflow.records import Entity
+from entityflow.records import Entity, Record
 from entityflow.settings import Settings
-from entityflow.stage import Received, Send, Shell
-from entityflow.stage.marks import Mark
+from entityflow.stage import Batch, Received, Send, Shell
+from entityflow.stage.marks import Mark, read_mark
 from tests.memory_broker import MemoryBroker
 
 RECORDS = 6
@@ -87,3 +87,39 @@ def test_what_died_alone_is_condemned_before_it_is_decoded(tmp_path: Path) -> No
     key, value, headers, _ = letters[0]
     assert (key, value) == broker.log("entity")[0][2][:2]
     assert headers["dlq-reason"] == b"kills-process"
+
+
+class Holding:
+    """A handler that works on all and commits nothing yet, as one with an open shard does."""
+
+    def __init__(self, shell: Shell) -> None:
+        self._shell, self.seen = shell, list[int]()
+
+    def start(self) -> int | None:
+        return None
+
+    def step(self, batch: list[Received[Record]]) -> Batch:
+        self.seen += [received.message.offset for received in batch]
+        if len(self.seen) == RECORDS:
+            self._shell.stop()
+        return Batch(finished=0)
+
+    def tick(self) -> Batch | None:
+        return None
+
+    def close(self) -> None:
+        """Holds nothing."""
+
+
+def test_what_went_well_alone_is_not_suspected_when_a_later_record_dies_and_the_offset_did_not_move(
+    tmp_path: Path,
+) -> None:
+    shell, broker = line(tmp_path, died(deaths=0))
+    handler = Holding(shell)
+    shell.batch("entity", lambda partition, uuid: handler, max_records=10)
+
+    assert shell.run() == 0
+    assert handler.seen == list(range(RECORDS))
+    mark = read_mark(broker.notes["query_builder", "entity", 0])
+    assert mark is not None
+    assert (mark.running, mark.deaths, mark.alone) == (True, 1, None)
