@@ -10,8 +10,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
+
+from entityflow.retry_after import retry_after
 
 RESULT_TYPES = ("application/sparql-results+json", "application/json")
 EXCERPT = 160
@@ -54,21 +55,10 @@ def check_status(status: int, headers: Mapping[str, str], body: bytes, now: date
         return
     told = f"HTTP {status}: {_excerpt(body)}"
     if status in (429, 503):
-        raise Refused(told, retry_after(headers.get("retry-after"), now or datetime.now(UTC)))
+        raise Refused(told, retry_after(headers.get("retry-after"), (now or datetime.now(UTC)).timestamp()))
     if status in (408, 500, 502, 504):
         raise CutAnswer(told)
     raise WrongQuestion(told)
-
-
-def retry_after(value: str | None, now: datetime) -> float | None:
-    """Seconds to wait by a Retry-After header, which holds seconds or a date; none where it says nothing usable."""
-    if value is None:
-        return None
-    try:
-        seconds = float(value) if value.strip().isdigit() else (parsedate_to_datetime(value) - now).total_seconds()
-    except (TypeError, ValueError):
-        return None
-    return max(0.0, seconds)
 
 
 def parse_rows(content_type: str, body: bytes) -> list[Row]:

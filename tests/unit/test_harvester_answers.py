@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from entityflow.retry_after import retry_after
 from services.entity_harvester.answers import (
     CutAnswer,
     NoAnswer,
@@ -15,7 +16,6 @@ from services.entity_harvester.answers import (
     WrongQuestion,
     check_status,
     parse_rows,
-    retry_after,
 )
 
 SPARQL_JSON = "application/sparql-results+json"
@@ -88,7 +88,7 @@ def test_a_refusal_carries_the_time_that_the_server_asks_for() -> None:
     ],
 )
 def test_retry_after_holds_seconds_or_a_date_or_nothing_usable(value: str | None, seconds: float | None) -> None:
-    assert retry_after(value, NOW) == seconds
+    assert retry_after(value, NOW.timestamp()) == seconds
 
 
 @pytest.mark.parametrize("status", [500, 502, 504, 408])
