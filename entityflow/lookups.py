@@ -6,13 +6,13 @@ import asyncio
 import socket
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from contextlib import AbstractAsyncContextManager, nullcontext
 
 from entityflow.addresses import is_loopback
 from entityflow.metrics import LOOKUP_SECONDS
+from entityflow.turns import Turns
 
 LOOKUP_THREADS = 16
 REMEMBERED_SECONDS = 300.0
@@ -65,29 +65,11 @@ class Lookups:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
-@dataclass(slots=True)
-class _Gate:
-    users: int = 0
-    places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(REQUESTS_PER_ADDRESS))
-
-
 class Gates:
     """A ceiling of requests at once for each address that is not this machine."""
 
     def __init__(self) -> None:
-        self._gates: dict[str, _Gate] = {}
+        self._turns = Turns(REQUESTS_PER_ADDRESS)
 
-    @asynccontextmanager
-    async def through(self, address: str) -> AsyncIterator[None]:
-        if is_loopback(address):
-            yield
-            return
-        gate = self._gates.setdefault(address, _Gate())
-        gate.users += 1
-        try:
-            async with gate.places:
-                yield
-        finally:
-            gate.users -= 1
-            if not gate.users:
-                del self._gates[address]
+    def through(self, address: str) -> AbstractAsyncContextManager[None]:
+        return nullcontext() if is_loopback(address) else self._turns.of(address)

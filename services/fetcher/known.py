@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from entityflow.codec import decode, encode
 from entityflow.records import Address, Record
+from entityflow.turns import Turns
 
 PARTITION_BYTES, READING_BYTES = 2, 4
 HEAD_BYTES = PARTITION_BYTES + READING_BYTES
@@ -24,12 +23,6 @@ class Store(Protocol):
     def __delitem__(self, key: bytes, /) -> None: ...
 
 
-@dataclass(slots=True)
-class _Use:
-    users: int = 0
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-
-
 class KnownAddresses:
     """Follows the `address` topic. An entry holds an image, a reason, or the address that it redirects to.
 
@@ -40,7 +33,7 @@ class KnownAddresses:
     def __init__(self, store: Store, clock: Callable[[], float]) -> None:
         self._store, self._clock = store, clock
         self._readings: defaultdict[int, int] = defaultdict(int)
-        self._in_use: dict[str, _Use] = {}
+        self._turns = Turns()
 
     def read_anew(self, partitions: Iterable[int]) -> None:
         """Forget what these partitions held: they will be read from their beginning."""
@@ -64,18 +57,9 @@ class KnownAddresses:
             return None
         return entry if isinstance(entry, Address) else None
 
-    @asynccontextmanager
-    async def exclusive(self, url_id: str) -> AsyncIterator[None]:
+    def exclusive(self, url_id: str) -> AbstractAsyncContextManager[None]:
         """One candidate of an address at a time: the next one finds what this one learns."""
-        use = self._in_use.setdefault(url_id, _Use())
-        use.users += 1
-        try:
-            async with use.lock:
-                yield
-        finally:
-            use.users -= 1
-            if not use.users:
-                del self._in_use[url_id]
+        return self._turns.of(url_id)
 
     def _forget(self, url_id: str) -> None:
         if self._store.get(url_id.encode()) is not None:

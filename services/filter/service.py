@@ -21,13 +21,13 @@ from entityflow.records import Amend, FilteredPair, Fingerprint, Image, Outcome,
 from entityflow.settings import load_settings
 from entityflow.stage import Received, Send, Shell
 from entityflow.tombstones import FORGOTTEN, Tombstones
+from entityflow.turns import Turns
 from services.filter.asking import Questions
 from services.filter.ending import Ending, ending
 from services.filter.judging import Judgement, Rules
 from services.filter.keeping import Examples
 from services.filter.names import Names
 from services.filter.settings import FilterSettings, rules_of
-from services.filter.turns import Turns
 
 EXAMPLES_BUDGET_SECONDS = 2.0
 TOPIC_OF = {FilteredPair: "filtered-pair", Amend: "amend", Url: "url"}
@@ -48,6 +48,8 @@ class Filter:
         self._examples = examples
         self._rules, self._names, self._questions, self._tombstones = rules, names, questions, tombstones
         self._heldout_share = heldout_share
+        # a sighting is judged at once and its picture is not: without turns it would ask the index before the picture
+        # has, learn that nobody knows it, and have the address fetched again
         self._turns = Turns()
 
     async def step(self, received: Received[Image]) -> list[Send]:

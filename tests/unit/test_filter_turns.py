@@ -9,6 +9,7 @@ from entityflow.objects import Objects
 from entityflow.records import Fingerprint, Hashes, Image, Match
 from entityflow.stage import Message, Received, Send
 from entityflow.tombstones import Tombstones
+from entityflow.turns import Turns
 from services.filter.asking import Questions
 from services.filter.judging import Rules
 from services.filter.keeping import Examples
@@ -16,7 +17,6 @@ from services.filter.names import Names
 from services.filter.picture_rules import PictureLimits
 from services.filter.service import Filter
 from services.filter.text_rules import TextLimits
-from services.filter.turns import Turns
 from tests.memory_objects import MemoryObjects
 from tests.unit.test_filter_judging import image
 
