@@ -43,8 +43,8 @@ from entityflow.stage.intake import BACKOFF_SECONDS, decoded
 from entityflow.stage.lookout import Lookout
 from entityflow.stage.mapping import Step
 from entityflow.stage.messages import Message, Received
-from entityflow.stage.partitions import odd_headers
 from entityflow.stage.producing import CURRENT, Sender
+from entityflow.stage.raw import odd_headers
 from entityflow.stage.seen import ACCEPT, recognise
 from entityflow.stage.table import Apply, Table
 from entityflow.stage.tracker import OffsetTracker

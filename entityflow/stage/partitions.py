@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
-from typing import Any, TypeVar, cast
+from typing import TypeVar
 
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -24,6 +24,7 @@ from entityflow.settings import Settings
 from entityflow.stage.broker import Reading
 from entityflow.stage.marks import Mark, read_mark
 from entityflow.stage.messages import Message
+from entityflow.stage.raw import message_of
 from entityflow.stage.seen import ACCEPT
 
 CALL_SECONDS = 30.0
@@ -67,7 +68,9 @@ class Partitions:
     async def take(self, count: int, seconds: float) -> list[Message]:
         """Up to `count` messages. Errors of the client that it does not mend itself are raised."""
         raws = await self._call(lambda: self._consume(count, seconds))
-        return [self._message(raw) for raw in raws if raw.error() is None or self._checked(raw)]
+        return [
+            message_of(raw, self.topic, self.topic_uuid) for raw in raws if raw.error() is None or self._checked(raw)
+        ]
 
     def _consume(self, count: int, seconds: float) -> list[RawMessage]:
         """The client waits for all that it is asked for: so for one first, then for what has come with it."""
@@ -91,22 +94,6 @@ class Partitions:
             raise UserError(f"reading {self._name} as {self.group}: {error.str()}")
         self._log.warning("consumer_error", error=error.str())
         return False
-
-    def _message(self, raw: RawMessage) -> Message:
-        _, timestamp = raw.timestamp()
-        given = raw.headers()
-        headers = by_name(given)
-        return Message(
-            topic=self.topic,
-            partition=_given(raw.partition()),
-            offset=_given(raw.offset()),
-            key=raw.key(),
-            value=raw.value(),
-            headers=headers,
-            timestamp_ms=timestamp,
-            topic_uuid=self.topic_uuid,
-            all_headers=odd_headers(given, headers),
-        )
 
     async def commit(self, offsets: Mapping[int, int]) -> None:
         """Commit next offsets by partition; those of partitions that went away meanwhile are left out."""
@@ -274,27 +261,3 @@ class Partitions:
 
 async def _coroutine(work: Awaitable[T]) -> T:
     return await work
-
-
-def headers_of(raw: RawMessage) -> dict[str, bytes]:
-    """The headers of a message by name; of equal names the last counts."""
-    return by_name(raw.headers())
-
-
-def by_name(given: Any) -> dict[str, bytes]:
-    pairs = cast(list[tuple[str, bytes | None]], given or [])
-    return {name: value or b"" for name, value in pairs}
-
-
-def odd_headers(given: Any, named: Mapping[str, bytes]) -> tuple[tuple[str, bytes | None], ...] | None:
-    """The headers as they came, where `named` does not hold all of them; none where it does."""
-    pairs = cast(list[tuple[str, bytes | None]], given or [])
-    if len(pairs) == len(named) and all(value is not None for _, value in pairs):
-        return None
-    return tuple(pairs)
-
-
-def _given(number: int | None) -> int:
-    if number is None:
-        raise ValueError("a message without coordinates")
-    return number

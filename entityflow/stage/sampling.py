@@ -9,7 +9,7 @@ from confluent_kafka import KafkaError, TopicPartition
 from entityflow.admin import Place
 from entityflow.kafka import reader
 from entityflow.settings import Settings
-from entityflow.stage.partitions import headers_of
+from entityflow.stage.raw import by_name
 
 SAMPLE_RECORDS = 50
 SAMPLE_SECONDS = 10.0
@@ -28,7 +28,7 @@ def mean_bytes(settings: Settings, place: Place, end: int) -> float:
             for raw in consumer.consume(SAMPLE_RECORDS, 0.5):
                 error = raw.error()
                 if error is None:
-                    headers = sum(len(name) + len(value) for name, value in headers_of(raw).items())
+                    headers = sum(len(name) + len(value) for name, value in by_name(raw.headers()).items())
                     sizes.append(len(raw.value() or b"") + len(raw.key() or b"") + headers + FRAMING_BYTES)
                 elif error.code() in (KafkaError._PARTITION_EOF, KafkaError._AUTO_OFFSET_RESET):
                     return _mean(sizes)

@@ -18,7 +18,7 @@ from entityflow.kafka import OnFatal, reader
 from entityflow.records import Record
 from entityflow.settings import Settings
 from entityflow.stage.messages import Message
-from entityflow.stage.partitions import headers_of, odd_headers
+from entityflow.stage.raw import message_of
 
 Apply = Callable[[str, Record | None, Message], None]
 
@@ -106,7 +106,7 @@ class Table:
     def _one(self, raw: RawMessage) -> None:
         error = raw.error()
         if error is None:
-            message = _message(raw, self.topic, self._uuid)
+            message = message_of(raw, self.topic, self._uuid)
             if message.partition in self._ready:
                 self._apply((message.key or b"").decode("utf-8", "replace"), _record(message), message)
         elif error.code() == KafkaError._PARTITION_EOF:
@@ -156,7 +156,7 @@ def _to_end(settings: Settings, topic: str, uuid: str, starts: Mapping[int, int]
             for raw in consumer.consume(BATCH, 1.0):
                 error = raw.error()
                 if error is None:
-                    yield _message(raw, topic, uuid)
+                    yield message_of(raw, topic, uuid)
                 elif error.code() == KafkaError._PARTITION_EOF:
                     open_partitions.discard(raw.partition() or 0)
                 else:
@@ -174,15 +174,6 @@ def _raise_if_final(error: KafkaError, name: str) -> None:
     ):
         raise UserError(f"reading {name}: {error.str()}")
     structlog.get_logger().warning("reader_error", topic=name, error=error.str())
-
-
-def _message(raw: RawMessage, topic: str, uuid: str) -> Message:
-    partition, offset = raw.partition(), raw.offset()
-    if partition is None or offset is None:
-        raise ValueError("a message without coordinates")
-    headers = headers_of(raw)
-    odd = odd_headers(raw.headers(), headers)
-    return Message(topic, partition, offset, raw.key(), raw.value(), headers, raw.timestamp()[1], uuid, odd)
 
 
 def _record(message: Message) -> Record | None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from entityflow.errors import Rejected, UserError
 from entityflow.stage import Message
 from entityflow.stage.deadletter import MAX_STACK_BYTES, RejectionLimit, Tries, dead_letter_headers
-from entityflow.stage.partitions import odd_headers
+from entityflow.stage.raw import odd_headers
 
 
 def message(partition: int = 3, offset: int = 7, **headers: bytes) -> Message:
