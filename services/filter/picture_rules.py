@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from entityflow.records import Original
 from services.filter.fingerprints import Appearance
+from services.filter.limited import Limited
 
 MIN_BYTES = 128  # a tracking pixel has 35 to 100
 MAX_ICON_SIDE = 64  # pixels
@@ -24,22 +25,11 @@ class PictureLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Limited):
     """Drops a picture whose score is below `least` or above `most`."""
 
     reason: str
     score: Callable[[Original, Appearance], float]
-    least: float = float("-inf")
-    most: float = float("inf")
-
-    def allows(self, score: float) -> bool:
-        return self.least <= score <= self.most
-
-    def limited(self, limit: float | None) -> Rule:
-        """The same rule with another limit on the side on which it has one."""
-        if limit is None:
-            return self
-        return replace(self, least=limit) if self.most == float("inf") else replace(self, most=limit)
 
 
 def picture_rules(limits: PictureLimits) -> tuple[Rule, ...]:

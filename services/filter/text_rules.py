@@ -9,11 +9,12 @@ characters), data-juicer (letters and digits >= 0.25, a language is believed fro
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from services.filter import text_patterns as patterns
 from services.filter.cleaning import clean_text
 from services.filter.languages import Language, language_of
+from services.filter.limited import Limited
 from services.filter.text_measures import (
     characters,
     digit_share,
@@ -42,25 +43,14 @@ class TextLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Limited):
     """Drops a text whose score is below `least` or above `most`. A name passes unless `for_names`."""
 
     reason: str
     score: Measure
-    least: float = float("-inf")
-    most: float = float("inf")
     for_names: bool = False
     spares_species: bool = False
     last: bool = False  # where it drops, nothing else is measured: there is no text, or too much
-
-    def allows(self, score: float) -> bool:
-        return self.least <= score <= self.most
-
-    def limited(self, limit: float | None) -> Rule:
-        """The same rule with another limit on the side on which it has one."""
-        if limit is None:
-            return self
-        return replace(self, least=limit) if self.most == float("inf") else replace(self, most=limit)
 
 
 @dataclass(frozen=True, slots=True)
