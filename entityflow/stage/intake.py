@@ -189,6 +189,7 @@ class Intake(ABC):
             await self.drain(partitions, self.settings.drain_seconds)
         finished = {partition: at for partition, at in self.finished().items() if partition in partitions}
         await self.drop(partitions)
+        self._held = deque(message for message in self._held if message.partition not in partitions)
         await asyncio.gather(*(t.remove(partitions) for t in self.shell.tables if t.follows == self.topic))
         return finished
 

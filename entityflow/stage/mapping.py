@@ -148,9 +148,12 @@ class MapIntake(Intake):
         self._call_for_a_worker()
 
     def _forget_waiting(self, partitions: list[int]) -> None:
-        for message in [message for message in self._waiting if message.partition in partitions]:
-            self._waiting.remove(message)
-            self.release(message)
+        waiting, self._waiting = self._waiting, deque()
+        for message in waiting:
+            if message.partition in partitions:
+                self.release(message)
+            else:
+                self._waiting.append(message)
 
 
 class _Ending:

@@ -8,16 +8,19 @@ from entityflow.codec import encode
 from entityflow.records import Entity, Record
 from entityflow.settings import Settings
 from entityflow.stage import Batch, Received, Send, Shell
+from entityflow.stage.broker import Reading
 from entityflow.stage.marks import Mark, read_mark
-from tests.memory_broker import MemoryBroker
+from tests.memory_broker import MemoryBroker, MemoryConsumer
 
 RECORDS = 6
 
 
-def line(folder: Path, mark: Mark, **more: object) -> tuple[Shell, MemoryBroker]:
+def line(
+    folder: Path, mark: Mark, kind: type[MemoryBroker] = MemoryBroker, **more: object
+) -> tuple[Shell, MemoryBroker]:
     """Entities wait in one partition; `mark` lies beside the offset."""
     settings = Settings(state_dir=folder, metrics_port=0, small_topics=True, **more)  # type: ignore[arg-type]
-    broker = MemoryBroker(settings, partitions=1)
+    broker = kind(settings, partitions=1)
     for number in range(RECORDS):
         entity = Entity(id=f"Q{number}", label="lion", lang="en")
         broker.log("entity")[0].append((entity.id.encode(), encode(entity), {}, 0))
@@ -123,3 +126,37 @@ def test_what_went_well_alone_is_not_suspected_when_a_later_record_dies_and_the_
     mark = read_mark(broker.notes["query_builder", "entity", 0])
     assert mark is not None
     assert (mark.running, mark.deaths, mark.alone) == (True, 1, None)
+
+
+class Rebalanced(MemoryBroker):
+    """The partition goes while its records are held back, and comes again from the committed offset."""
+
+    def consumer(self, reading: Reading) -> MemoryConsumer:
+        self.member, self.reading = super().consumer(reading), reading
+        return self.member
+
+    async def rebalance(self) -> None:
+        await self.reading.on_revoked([0], True)
+        self.notes["query_builder", "entity", 0] = self.reading.suspects.close(0, 0)
+        await self.member.join()
+
+
+def test_records_held_back_are_dropped_with_their_partition(tmp_path: Path) -> None:
+    shell, broker = line(tmp_path, died(deaths=1), Rebalanced)
+    assert isinstance(broker, Rebalanced)
+    seen: list[str] = []
+    rebalances: list[asyncio.Task[None]] = []
+
+    async def step(received: Received[Entity]) -> list[Send]:
+        if not rebalances:
+            rebalances.append(asyncio.create_task(broker.rebalance()))
+            await asyncio.Event().wait()
+        seen.append(received.record.id)
+        if len(seen) == RECORDS:
+            shell.stop()
+        return []
+
+    shell.map("entity", step, concurrency=50)
+
+    assert shell.run() == 0
+    assert seen == [f"Q{number}" for number in range(RECORDS)]
