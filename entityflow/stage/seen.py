@@ -65,7 +65,10 @@ def _seen(admin: Admin, service: str) -> dict[str, str]:
 def _remember(admin: Admin, service: str, uuids: Mapping[str, str]) -> None:
     """Written at each start, changed or not: an offset without members is forgotten after its retention."""
     text = json.dumps(dict(sorted(uuids.items())), separators=(",", ":"))
-    for anchor in ANCHORS:
+    anchors = admin.partitions(ANCHORS)
+    if not anchors:
+        structlog.get_logger().warning("topics_not_remembered", missing=list(ANCHORS), cure="entityflow topics create")
+    for anchor in anchors:
         admin.commit(_group(service), anchor, {0: 0}, note=text)
 
 
