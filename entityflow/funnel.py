@@ -15,8 +15,6 @@ from entityflow.topics import load_topics
 
 R = TypeVar("R", bound=Record)
 
-ACCURACY = "accuracy"
-
 
 @dataclass(frozen=True)
 class Funnel:
