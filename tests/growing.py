@@ -102,7 +102,11 @@ class Grower:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("ENTITYFLOW_")}
         cache = {name: os.environ[name] for name in ("ENTITYFLOW_CACHE_DIR",) if name in os.environ}
         own = {"ENTITYFLOW_PREFIX": prefix, "ENTITYFLOW_STACK_DIR": str(self.folder / "stack")}
-        quick = {"ENTITYFLOW_TRAINER_PASSES": "2", "ENTITYFLOW_STATE_DIR": str(self.folder / f"state-{prefix}")}
+        quick = {
+            "ENTITYFLOW_TRAINER_PASSES": "2",
+            "ENTITYFLOW_STATE_DIR": str(self.folder / f"state-{prefix}"),
+            "ENTITYFLOW_SESSION_TIMEOUT_SECONDS": "6",  # a killed member is missed for that long, 30 s by default
+        }
         return {**kept, **cache, **own, **quick}
 
 

@@ -14,6 +14,7 @@ from services.trainer.checkpoints import complete_steps
 from services.trainer.plan_shelf import PlanShelf
 from services.trainer.registry import list_models
 from services.trainer.store import Folder
+from tests.trainer_metrics import steps_taken
 from tests.trainer_process import free_port
 from tests.trainer_shards import shard
 from tests.waiting import eventually
@@ -36,12 +37,6 @@ def run(arguments: list[str], size: int = 1) -> list[int]:
         for process in processes:
             process.kill()
             process.wait()
-
-
-def steps_taken(out: Path) -> int:
-    file = out / "metrics.jsonl"
-    lines = file.read_text().splitlines() if file.exists() else []
-    return sum(json.loads(line)["event"] == "step" for line in lines)
 
 
 @pytest.fixture(scope="module")

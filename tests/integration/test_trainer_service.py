@@ -22,6 +22,7 @@ from services.trainer.bucket import Bucket
 from services.trainer.checkpoints import complete_steps
 from services.trainer.shard_cache import file_sha256
 from tests.integration.command import environment, json_of, run_command
+from tests.trainer_metrics import steps_taken
 from tests.trainer_shards import COLOURS, shard
 from tests.waiting import eventually
 
@@ -160,9 +161,9 @@ def test_sigterm_in_the_middle_leaves_a_checkpoint_and_code_zero(
     settings: Settings, objects: Objects, start: Start, tmp_path: Path
 ) -> None:
     tell(settings, put_shard(objects, tmp_path, 1))
-    metrics = settings.state_dir / "trainer" / settings.prefix / "metrics.jsonl"
+    out = settings.state_dir / "trainer" / settings.prefix
     process = start(ENTITYFLOW_TRAINER_PASSES="100000")
-    eventually(lambda: metrics.exists() and len(metrics.read_text().splitlines()) > 3, SECONDS)
+    eventually(lambda: steps_taken(out) > 3, SECONDS)
 
     process.send_signal(signal.SIGTERM)
 
